@@ -1,0 +1,62 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+log_printable(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
+		if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+	}
+}
+
+__attribute__((format(printf, 4, 0))) static void
+log_line(const struct logger *logger, enum log_level level, const char *suffix, const char *format, va_list args)
+{
+	char line[LOG_LINE];
+	int len;
+
+	len = vsnprintf(line, sizeof(line), format, args);
+	if (len >= 0 && (size_t)len < sizeof(line) && suffix != NULL)
+		len += snprintf(line + len, sizeof(line) - (size_t)len, ": %s", suffix);
+	if (len < 0 || (size_t)len >= sizeof(line))
+		strcpy(line + sizeof(line) - sizeof("..."), "...");
+	log_printable(line);
+	logger->write(logger->arg, (int)level, line);
+}
+
+static int
+is_heard(const struct logger *logger, enum log_level level)
+{
+	return logger != NULL && logger->write != NULL && level <= logger->threshold;
+}
+
+void
+log_msg(const struct logger *logger, enum log_level level, const char *format, ...)
+{
+	va_list args;
+
+	if (!is_heard(logger, level))
+		return;
+	va_start(args, format);
+	log_line(logger, level, NULL, format, args);
+	va_end(args);
+}
+
+void
+log_errno(const struct logger *logger, enum log_level level, int errnum, const char *format, ...)
+{
+	char buf[128];
+	va_list args;
+
+	if (!is_heard(logger, level))
+		return;
+	va_start(args, format);
+	log_line(logger, level, strerror_r(errnum, buf, sizeof(buf)), format, args);
+	va_end(args);
+}

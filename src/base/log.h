@@ -1,0 +1,30 @@
+/* Where messages go. A logger is a function of the owner's and a threshold; this layer and those
+ * above it write to no descriptor of their own accord. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_NOTICE, LEVEL_DEBUG };
+
+struct logger {
+	/* Gets one line, without a newline, printable (see log_printable). NULL: nobody listens. */
+	void (*write)(void *arg, int level, const char *line);
+	void *arg;
+	enum log_level threshold; /* messages above it are dropped before they are formatted */
+};
+
+/* The longest line; what is longer is cut and ends in "...". */
+#define LOG_LINE 1024
+
+/* Format and hand on one line. Safe with a NULL logger. */
+__attribute__((format(printf, 3, 4))) void
+log_msg(const struct logger *logger, enum log_level level, const char *format, ...);
+
+/* The same, followed by ": " and the text of ERRNUM. */
+__attribute__((format(printf, 4, 5))) void
+log_errno(const struct logger *logger, enum log_level level, int errnum, const char *format, ...);
+
+/* Replace in place, with '?', every control character of TEXT: what comes from the network must not
+ * move a terminal's cursor. UTF-8 passes, but for the C1 controls. */
+void log_printable(char *text);
+
+#endif

@@ -1,0 +1,16 @@
+/* The descriptors that we were started with: COMMAND gets all of them, we keep none but 0 to 2. */
+#ifndef CHILD_DESCRIPTORS_H
+#define CHILD_DESCRIPTORS_H
+
+/* Open /dev/null, or failing that an empty pipe, as every one of 0 to 2 that is closed, so that nothing of ours
+ * lands there; they are close-on-exec, so that COMMAND finds them closed as they were. Returns 0, or -1 with errno. */
+__attribute__((warn_unused_result)) int descriptors_fix_standard(void);
+
+/* Note which descriptors from 3 on are open now. Call it before opening any. Without /proc, or where they do not fit
+ * into the fixed table, some are not noted and stay open in us. */
+void descriptors_note_inherited(void);
+
+/* Close those, once COMMAND has its own: else we would keep its pipes open and its mounts busy. */
+void descriptors_close_inherited(void);
+
+#endif

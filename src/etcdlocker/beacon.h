@@ -1,0 +1,38 @@
+/* What the supervisor tells the sentinel: a page of shared memory, and a timer in the kernel that only goes off when
+ * the supervisor has stopped moving it. */
+#ifndef ETCDLOCKER_BEACON_H
+#define ETCDLOCKER_BEACON_H
+
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct beacon {
+	_Atomic int64_t kill_by;         /* when the tree must be killed; 0: nothing to guard */
+	_Atomic bool held;               /* the lock is or was held */
+	_Atomic int64_t create_revision; /* of OWNER_KEY; 0: nothing in etcd to release */
+	char owner_key[];
+};
+
+/* The two ends: one object before the fork, used by both sides after it. */
+struct beacon_link {
+	struct beacon *shared;
+	size_t size;     /* of the shared memory */
+	int timer_fd;    /* CLOCK_BOOTTIME; set by the supervisor, read by the sentinel */
+	int lifeline[2]; /* a pipe: the supervisor sees its end when the sentinel is gone */
+};
+
+/* Make the link for keys of up to KEY_LEN bytes. Returns 0, or -1 with errno. */
+__attribute__((warn_unused_result)) int beacon_open(struct beacon_link *link, size_t key_len);
+
+/* The supervisor's side: the tree must be dead by KILL_BY; 0: there is none to guard. */
+void beacon_set(struct beacon_link *link, nsec kill_by);
+
+/* The supervisor's side: OWNER_KEY with CREATE_REVISION is what we have in etcd; 0: nothing. */
+void beacon_set_key(struct beacon_link *link, const char *owner_key, int64_t create_revision);
+
+#endif

@@ -1,0 +1,56 @@
+/* Wiring: options, signals, then the sentinel. Nothing here may need libevent or libcurl: the sentinel is forked from a
+ * process that has started neither. */
+#include "child/descriptors.h"
+#include "etcdlocker/logging.h"
+#include "etcdlocker/options.h"
+#include "etcdlocker/outcome.h"
+#include "etcdlocker/sentinel.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int
+say_usage_error(const char *why)
+{
+	log_msg(logging_start(false), LEVEL_ERROR, "%s", why);
+	return EXIT_USAGE;
+}
+
+/* What was asked for on stdout must arrive there. */
+static int
+finish_stdout(void)
+{
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : EXIT_NOT_ACQUIRED;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options options;
+	struct signal_state signals;
+	struct beacon_link link;
+	struct supervisor_setup setup = { .options = &options, .signals = &signals, .link = &link };
+	char why[OPTIONS_WHY];
+
+	descriptors_note_inherited();
+	if (descriptors_fix_standard() == -1)
+		return EXIT_COMMAND;
+	switch (options_parse(&options, argc, argv, why)) {
+	case OPTIONS_HELP:
+		options_help(stdout);
+		return finish_stdout();
+	case OPTIONS_VERSION:
+		puts("etcdlocker " PACKAGE_VERSION);
+		return finish_stdout();
+	case OPTIONS_WRONG:
+		return say_usage_error(why);
+	case OPTIONS_RUN:
+		break;
+	}
+	setup.log = logging_start(options.verbose);
+	if (signals_take(&signals) == -1 || beacon_open(&link, strlen(options.key)) == -1) {
+		log_errno(setup.log, LEVEL_ERROR, errno, "cannot start");
+		return EXIT_NOT_ACQUIRED;
+	}
+	return sentinel_run(&setup);
+}

@@ -1,0 +1,410 @@
+#include "etcdlocker/options.h"
+
+#include "base/duration.h"
+#include "child/signals.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* One option's value, checked and put into OPTIONS. Returns 0, or -1 and in WHY what completes "-t VALUE: ". */
+typedef int (*setter)(struct options *options, const char *value, char *why, size_t size);
+
+struct option_row {
+	const char *name;
+	char letter;          /* 0: none */
+	const char *argument; /* NULL: takes none */
+	const char *variable; /* NULL: none */
+	setter set;           /* NULL: dealt with in options_parse() */
+	const char *help;
+};
+
+static int
+set_endpoints(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)why;
+	(void)size;
+	options->endpoints = value;
+	return 0;
+}
+
+static int
+set_id(struct options *options, const char *value, char *why, size_t size)
+{
+	if (value[0] == '\0') {
+		snprintf(why, size, "the id is empty; any text that tells people who holds the lock will do");
+		return -1;
+	}
+	options->id = value;
+	return 0;
+}
+
+static int
+set_key(struct options *options, const char *value, char *why, size_t size)
+{
+	if (value[0] == '\0') {
+		snprintf(why, size, "the key is empty; use a name such as /locks/backup");
+		return -1;
+	}
+	options->key = value;
+	return 0;
+}
+
+static int
+parse_duration(const char *value, nsec *span, char *why, size_t size)
+{
+	const char *wrong;
+
+	if (duration_parse(value, span, &wrong) == 0)
+		return 0;
+	snprintf(why, size, "'%.64s' is %s", value, wrong);
+	return -1;
+}
+
+static int
+parse_ms(const char *value, int64_t *ms, char *why, size_t size)
+{
+	nsec span;
+
+	if (parse_duration(value, &span, why, size) == -1)
+		return -1;
+	/* Rounded up: half a millisecond is not nothing. */
+	*ms = (span + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+	return 0;
+}
+
+static int
+set_ttl(struct options *options, const char *value, char *why, size_t size)
+{
+	nsec span;
+
+	if (parse_duration(value, &span, why, size) == -1)
+		return -1;
+	if (span % NSEC_PER_SEC != 0 || span == 0) {
+		snprintf(why, size, "'%.64s' is not a whole number of seconds, 1 or more, as etcd's leases are", value);
+		return -1;
+	}
+	options->timing.ttl_s = span / NSEC_PER_SEC;
+	return 0;
+}
+
+static int
+set_refresh(struct options *options, const char *value, char *why, size_t size)
+{
+	if (parse_ms(value, &options->timing.refresh_ms, why, size) == -1)
+		return -1;
+	if (options->timing.refresh_ms == 0) {
+		snprintf(why, size, "'%.64s' is no renewal period; half the TTL is the default", value);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+set_wait(struct options *options, const char *value, char *why, size_t size)
+{
+	return parse_ms(value, &options->timing.wait_ms, why, size);
+}
+
+static int
+set_try(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->timing.wait_ms = 0;
+	return 0;
+}
+
+static int
+set_connect_timeout(struct options *options, const char *value, char *why, size_t size)
+{
+	return parse_ms(value, &options->timing.connect_ms, why, size);
+}
+
+static int
+set_grace(struct options *options, const char *value, char *why, size_t size)
+{
+	if (parse_ms(value, &options->timing.grace_ms, why, size) == -1)
+		return -1;
+	options->grace = options->timing.grace_ms * NSEC_PER_MSEC;
+	options->grace_given = true;
+	return 0;
+}
+
+static int
+set_lock_delay(struct options *options, const char *value, char *why, size_t size)
+{
+	return parse_ms(value, &options->timing.delay_ms, why, size);
+}
+
+static int
+set_conflict_code(struct options *options, const char *value, char *why, size_t size)
+{
+	char *end;
+	long code = strtol(value, &end, 10);
+
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || code > 255) {
+		snprintf(why, size, "'%.64s' is not an exit code; 0 to 255 work", value);
+		return -1;
+	}
+	options->conflict_code = (int)code;
+	return 0;
+}
+
+static int
+set_signal(struct options *options, const char *value, char *why, size_t size)
+{
+	options->signal = signal_parse(value);
+	if (options->signal != -1)
+		return 0;
+	snprintf(why, size, "'%.64s' is not a signal; TERM, INT, USR1, RTMIN+3 or a number work", value);
+	return -1;
+}
+
+static int
+set_renewal(struct options *options, const char *value, char *why, size_t size)
+{
+	if (strcmp(value, "raft") == 0) {
+		options->renewal = ETCDLOCK_RENEW_RAFT;
+	} else if (strcmp(value, "keepalive") == 0) {
+		options->renewal = ETCDLOCK_RENEW_KEEPALIVE;
+	} else {
+		snprintf(why, size, "'%.64s' is not a way to renew; raft and keepalive are", value);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+set_api(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)options;
+	if (strcmp(value, "v3") == 0 || strcmp(value, "3") == 0)
+		return 0;
+	if (strcmp(value, "v2") == 0 || strcmp(value, "2") == 0)
+		snprintf(why, size, "etcd's v2 API is not supported yet; v3 is");
+	else
+		snprintf(why, size, "'%.64s' is not an API of etcd; v3 is", value);
+	return -1;
+}
+
+static int
+set_node(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)options;
+	(void)value;
+	snprintf(why, size,
+	    "running a Node.js module is not supported yet; 'node MODULE' as the command runs it without pings");
+	return -1;
+}
+
+static int
+set_ping(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)options;
+	(void)value;
+	snprintf(why, size, "pings are not supported yet");
+	return -1;
+}
+
+static int
+set_verbose(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->verbose = true;
+	return 0;
+}
+
+static const struct option_row table[] = {
+	{ "etcd", 'e', "HOST:PORT[,...]", "ETCD_LOCK_HOST", set_endpoints, "endpoints of etcd; localhost:2379" },
+	{ "id", 'i', "VALUE", "ETCD_LOCK_ID", set_id, "who we are, for people to read; the host name" },
+	{ "key", 'k', "KEY", "ETCD_LOCK_KEY", set_key, "the lock's key; required" },
+	{ "ttl", 't', "SECONDS", "ETCD_LOCK_TTL", set_ttl, "lease length; 60" },
+	{ "refresh", 'r', "SECONDS", "ETCD_LOCK_REFRESH", set_refresh, "renewal period; half the TTL" },
+	{ "wait", 'w', "DURATION", NULL, set_wait, "give up waiting for the lock after this long; never" },
+	{ "try", 0, NULL, NULL, set_try, "do not wait for the lock: -w 0" },
+	{ "conflict-exit-code", 'E', "N", NULL, set_conflict_code, "exit code when -w or --try gives up; 1" },
+	{ "connect-timeout", 0, "DURATION", NULL, set_connect_timeout,
+	    "how long etcd may be out of reach at the start; 5s" },
+	{ "grace", 'g', "DURATION", NULL, set_grace, "between the stop signal and SIGKILL; 10s" },
+	{ "signal", 's', "NAME", NULL, set_signal, "the stop signal when the lock is lost; TERM" },
+	{ "lock-delay", 0, "DURATION", NULL, set_lock_delay, "wait after a holder vanished without releasing; 1s" },
+	{ "renew", 0, "raft|keepalive", NULL, set_renewal, "how the lease is renewed; raft" },
+	{ "api", 0, "v3", "ETCD_LOCK_API", set_api, "etcd's protocol; v3" },
+	{ "node", 'n', NULL, "ETCD_CHILD_IS_NODE", set_node, "not supported yet" },
+	{ "ping", 0, NULL, NULL, set_ping, "not supported yet" },
+	{ "verbose", 'v', NULL, NULL, set_verbose, "say on stderr what happens, and when" },
+	{ "help", 'h', NULL, NULL, NULL, "print this and exit" },
+	{ "version", 'V', NULL, NULL, NULL, "print the version and exit" },
+};
+#define ROWS (sizeof(table) / sizeof(table[0]))
+
+void
+options_help(FILE *stream)
+{
+	fputs("Usage: etcdlocker [options] [--] command [args...]\n"
+	      "Take a distributed lock in etcd, run COMMAND while it is held, kill COMMAND before the lock can be "
+	      "lost.\n\n",
+	    stream);
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct option_row *row = &table[i];
+		char left[64], letter[8] = "    ";
+
+		if (row->letter != 0)
+			snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
+		    row->argument ? row->argument : "");
+		fprintf(stream, "  %-34s %s", left, row->help);
+		if (row->variable != NULL)
+			fprintf(stream, " [$%s]", row->variable);
+		fputc('\n', stream);
+	}
+	fputs("\nDurations: 30, 1.5, 500ms, 2m, 1h. An option beats its variable; an empty variable is an unset one.\n"
+	      "Exit status: COMMAND's own; 128+n when it or we were ended by signal n; 1 lock not acquired; 2 lock "
+	      "lost;\n"
+	      "3 COMMAND could not be started or killed; 4 ping failed; 64 wrong usage. See etcdlocker(1).\n",
+	    stream);
+}
+
+/* Rows as getopt_long(3) wants them: val is the row's index behind all characters. */
+enum { ROW_BASE = 256 };
+
+static void
+getopt_tables(char *letters, struct option *longs)
+{
+	*letters++ = '+'; /* stop at the first word that is no option: the rest is COMMAND's */
+	*letters++ = ':'; /* tell a missing value from an unknown option */
+	for (size_t i = 0; i < ROWS; i++) {
+		longs[i] = (struct option){ table[i].name, table[i].argument != NULL, NULL, ROW_BASE + (int)i };
+		if (table[i].letter == 0)
+			continue;
+		*letters++ = table[i].letter;
+		if (table[i].argument != NULL)
+			*letters++ = ':';
+	}
+	*letters = '\0';
+	longs[ROWS] = (struct option){ 0 };
+}
+
+static const struct option_row *
+row_of(int val)
+{
+	if (val >= ROW_BASE)
+		return &table[val - ROW_BASE];
+	for (size_t i = 0; i < ROWS; i++)
+		if (val != 0 && table[i].letter == val)
+			return &table[i];
+	return NULL;
+}
+
+static void
+defaults(struct options *options)
+{
+	*options = (struct options){
+		.endpoints = "localhost:2379",
+		.grace = 10 * NSEC_PER_SEC,
+		.conflict_code = 1,
+		.signal = SIGTERM,
+	};
+	etcdlock_timing_init(&options->timing);
+	/* A host name that does not fit is still one to read. */
+	if (gethostname(options->host, sizeof(options->host) - 1) == -1 || options->host[0] == '\0')
+		strcpy(options->host, "unknown");
+	options->id = options->host;
+}
+
+/* The variables of what was not given as an option: an option beats its variable, a malformed one too. */
+static int
+parse_environment(struct options *options, const bool given[ROWS], char why[OPTIONS_WHY])
+{
+	char wrong[OPTIONS_WHY - 64];
+
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *value = table[i].variable == NULL || given[i] ? NULL : getenv(table[i].variable);
+
+		if (value == NULL || value[0] == '\0' || table[i].set(options, value, wrong, sizeof(wrong)) == 0)
+			continue;
+		snprintf(why, OPTIONS_WHY, "variable %s: %s", table[i].variable, wrong);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+unknown_option(int argc, char *argv[], int val, char why[OPTIONS_WHY])
+{
+	const struct option_row *row = row_of(optopt);
+	const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
+
+	if (val == ':' && row != NULL)
+		snprintf(why, OPTIONS_WHY, "option %.64s needs a value: %s", word, row->argument);
+	else if (row != NULL && optopt >= ROW_BASE)
+		snprintf(why, OPTIONS_WHY, "option --%s takes no value", row->name);
+	else if (optopt != 0 && optopt < ROW_BASE)
+		snprintf(why, OPTIONS_WHY, "unknown option -%c; see etcdlocker --help", optopt);
+	else
+		snprintf(why, OPTIONS_WHY, "unknown option %.64s; see etcdlocker --help", word);
+}
+
+static enum options_result
+parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], char why[OPTIONS_WHY])
+{
+	char letters[2 * ROWS + 3], wrong[OPTIONS_WHY - 64];
+	struct option longs[ROWS + 1];
+	const struct option_row *row;
+	int val;
+
+	getopt_tables(letters, longs);
+	opterr = 0;
+	optind = 0; /* glibc: start anew, which tests need */
+	while ((val = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		row = val == '?' || val == ':' ? NULL : row_of(val);
+		if (row == NULL) {
+			unknown_option(argc, argv, val, why);
+			return OPTIONS_WRONG;
+		}
+		if (row->letter == 'h')
+			return OPTIONS_HELP;
+		if (row->letter == 'V')
+			return OPTIONS_VERSION;
+		if (row->set(options, optarg == NULL ? "" : optarg, wrong, sizeof(wrong)) == -1) {
+			snprintf(why, OPTIONS_WHY, "option --%s: %s", row->name, wrong);
+			return OPTIONS_WRONG;
+		}
+		given[row - table] = true;
+	}
+	return OPTIONS_RUN;
+}
+
+enum options_result
+options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_WHY])
+{
+	bool given[ROWS] = { false };
+	enum options_result result;
+
+	defaults(options);
+	result = parse_words(options, argc, argv, given, why);
+	if (result != OPTIONS_RUN)
+		return result;
+	if (parse_environment(options, given, why) == -1)
+		return OPTIONS_WRONG;
+	if (options->key == NULL) {
+		snprintf(why, OPTIONS_WHY, "no key: say which lock with -k KEY or ETCD_LOCK_KEY");
+		return OPTIONS_WRONG;
+	}
+	if (optind >= argc) {
+		snprintf(why, OPTIONS_WHY,
+		    "no command: say what to run while the lock is held, as in etcdlocker -k %.64s -- date",
+		    options->key);
+		return OPTIONS_WRONG;
+	}
+	options->command = argv + optind;
+	if (etcdlock_timing_resolve(&options->timing, why, OPTIONS_WHY) == -1)
+		return OPTIONS_WRONG;
+	return result;
+}

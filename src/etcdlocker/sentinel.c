@@ -1,0 +1,218 @@
+#include "etcdlocker/sentinel.h"
+
+#include "child/descriptors.h"
+#include "child/tree.h"
+#include "etcdlocker/outcome.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* SIGKILL is sent again so often, while something of the tree is left. */
+#define KILL_PAUSE_MS 20
+
+/* What is not dead by then sleeps in the kernel, and no signal will reach it. */
+#define KILL_PATIENCE (10 * NSEC_PER_SEC)
+
+/* Children that were ours before we did anything: what exec'ed us had started them. They are none of our business. */
+#define ELDERS 64
+
+struct sentinel {
+	struct supervisor_setup *setup;
+	int signal_fd;
+	pid_t supervisor;
+	int status; /* of the supervisor, once it is gone */
+	bool gone;
+	pid_t elders[ELDERS];
+	size_t elder_count;
+	size_t left; /* processes of the tree, as last counted */
+};
+
+static void
+note_elder(void *arg, pid_t pid)
+{
+	struct sentinel *sentinel = arg;
+
+	if (sentinel->elder_count < ELDERS)
+		sentinel->elders[sentinel->elder_count++] = pid;
+}
+
+static void
+reap(struct sentinel *sentinel)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != sentinel->supervisor)
+			continue;
+		sentinel->gone = true;
+		sentinel->status = status;
+	}
+}
+
+static void
+forward_signals(struct sentinel *sentinel)
+{
+	struct signalfd_siginfo info;
+
+	while (read(sentinel->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		int signo = (int)info.ssi_signo;
+
+		if (!signals_are_ours(signo) && !sentinel->gone)
+			kill(sentinel->supervisor, signo);
+	}
+}
+
+/* True where the supervisor has let its deadline pass. */
+static bool
+is_overdue(const struct sentinel *sentinel)
+{
+	nsec kill_by = atomic_load(&sentinel->setup->link->shared->kill_by);
+
+	return kill_by != 0 && clock_now() >= kill_by;
+}
+
+/* Sleeps until something happens, at most TIMEOUT_MS; -1: for ever. */
+static void
+sleep_on(struct sentinel *sentinel, int timeout_ms)
+{
+	struct pollfd fds[] = {
+		{ .fd = sentinel->signal_fd, .events = POLLIN },
+		{ .fd = sentinel->setup->link->timer_fd, .events = POLLIN },
+	};
+
+	/* An error is EINTR or a shortage that goes by: the caller looks at everything anyway. */
+	(void)poll(fds, timeout_ms < 0 ? 2 : 1, timeout_ms);
+	forward_signals(sentinel);
+	reap(sentinel);
+}
+
+static void
+kill_one(void *arg, pid_t pid)
+{
+	struct sentinel *sentinel = arg;
+
+	for (size_t i = 0; i < sentinel->elder_count; i++)
+		if (sentinel->elders[i] == pid)
+			return;
+	sentinel->left++;
+	kill(pid, SIGKILL);
+}
+
+/* SIGKILL for everything below us, the supervisor first, until nothing is left. Returns false where something will not
+ * die. */
+static bool
+kill_tree(struct sentinel *sentinel)
+{
+	nsec limit = clock_now() + KILL_PATIENCE;
+
+	if (!sentinel->gone)
+		kill(sentinel->supervisor, SIGKILL);
+	for (;;) {
+		sentinel->left = 0;
+		/* Without /proc what the kernel tells has to do: COMMAND died with the supervisor, and waitpid(2) says
+		 * when no child is left. */
+		if (tree_each_descendant(getpid(), kill_one, sentinel) == -1)
+			sentinel->left = waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD;
+		if (sentinel->left == 0)
+			return true;
+		if (clock_now() >= limit)
+			return false;
+		sleep_on(sentinel, KILL_PAUSE_MS);
+	}
+}
+
+/* A fresh process for what needs libraries: it releases the lock that the dead supervisor had. */
+static void
+reclaim(struct sentinel *sentinel)
+{
+	pid_t pid;
+
+	if (atomic_load(&sentinel->setup->link->shared->create_revision) == 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		supervisor_reclaim(sentinel->setup);
+		_exit(0);
+	}
+	/* It limits itself to 5 s. */
+	while (pid > 0 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
+}
+
+/* The supervisor is dead, or as good as dead: what it can no longer do is done here. */
+static int
+take_over(struct sentinel *sentinel)
+{
+	const struct logger *log = sentinel->setup->log;
+	const char *key = sentinel->setup->options->key;
+	bool held = atomic_load(&sentinel->setup->link->shared->held), overdue = !sentinel->gone;
+
+	if (!kill_tree(sentinel)) {
+		log_msg(log, LEVEL_ERROR,
+		    "something that the command started cannot be killed: the lock is not released, its lease ends by "
+		    "itself");
+		return EXIT_COMMAND;
+	}
+	if (overdue)
+		log_msg(log, LEVEL_ERROR,
+		    "lock %.200s lost: the supervisor did not move for as long as the lease lasts; killed everything",
+		    key);
+	else
+		log_msg(log, LEVEL_ERROR,
+		    held ? "lock %.200s lost: the supervisor was killed by signal %d; killed everything"
+			 : "lock %.200s not acquired: the supervisor was killed by signal %d",
+		    key, WTERMSIG(sentinel->status));
+	reclaim(sentinel);
+	return held ? EXIT_LOST : EXIT_NOT_ACQUIRED;
+}
+
+static int
+guard(struct sentinel *sentinel)
+{
+	while (!sentinel->gone && !is_overdue(sentinel))
+		sleep_on(sentinel, -1);
+	/* One that has exited has said why, and has left nothing but what cannot be killed. */
+	if (sentinel->gone && WIFEXITED(sentinel->status))
+		return WEXITSTATUS(sentinel->status);
+	return take_over(sentinel);
+}
+
+int
+sentinel_run(struct supervisor_setup *setup)
+{
+	struct sentinel sentinel = { .setup = setup };
+	struct beacon_link *link = setup->link;
+
+	setup->sentinel = getpid();
+	sentinel.signal_fd = signals_open();
+	if (sentinel.signal_fd == -1 || tree_adopt() == -1) {
+		log_errno(setup->log, LEVEL_ERROR, errno, "cannot guard a command");
+		return EXIT_NOT_ACQUIRED;
+	}
+	if (tree_each_descendant(getpid(), note_elder, &sentinel) == -1)
+		log_msg(setup->log, LEVEL_DEBUG,
+		    "there is no /proc: what leaves the command's process group is found only when it ends");
+	sentinel.supervisor = fork();
+	if (sentinel.supervisor == -1) {
+		log_errno(setup->log, LEVEL_ERROR, errno, "cannot fork");
+		return EXIT_COMMAND;
+	}
+	if (sentinel.supervisor == 0) {
+		close(link->lifeline[1]);
+		close(sentinel.signal_fd);
+		exit(supervisor_run(setup));
+	}
+	close(link->lifeline[0]);
+	descriptors_close_inherited();
+	if (chdir("/") == -1)
+		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
+	return guard(&sentinel);
+}

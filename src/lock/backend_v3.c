@@ -1,0 +1,116 @@
+/* The v3 backend: what its parts have in common. */
+#include "lock/v3.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+nsec
+v3_try_limit(const struct v3 *v3)
+{
+	return timing_try_limit(v3->lock->timing.ttl_s * NSEC_PER_SEC);
+}
+
+bool
+v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **answer, enum v3_verdict *judged,
+    enum call_verdict *verdict, char text[CALL_TEXT])
+{
+	*judged = v3_judge(status, body, len, answer, text);
+	*verdict = CALL_RETRY;
+	switch (*judged) {
+	case V3_OK:
+		return true;
+	case V3_NOT_ETCD:
+		*verdict = CALL_UNUSABLE;
+		break;
+	case V3_REFUSED:
+		if (lock_owned(v3->lock) || v3->leaving)
+			break;
+		*verdict = CALL_DONE;
+		lock_refused(v3->lock, text);
+		break;
+	case V3_TRANSIENT:
+	case V3_LEASE_GONE:
+	case V3_LEASE_EXISTS:
+		break;
+	}
+	return false;
+}
+
+enum call_verdict
+v3_senseless(const char *wrong, char text[CALL_TEXT])
+{
+	snprintf(text, CALL_TEXT, "an answer makes no sense: %s", wrong);
+	return CALL_RETRY;
+}
+
+void
+v3_trouble(struct v3 *v3, const struct call_trouble *trouble)
+{
+	v3_watch_distrust(v3, trouble->endpoint);
+	lock_trouble(v3->lock, trouble->text, trouble->hopeless);
+}
+
+static void
+v3_stop(void *arg)
+{
+	struct v3 *v3 = arg;
+
+	v3_extend_stop(v3);
+	call_stop(&v3->look);
+	call_stop(&v3->depart);
+	call_stop(&v3->revoke);
+	v3_watch_stop(v3);
+	v3->leaving = v3->reclaiming = false;
+}
+
+static void *
+v3_new(struct etcdlock *lock)
+{
+	struct v3 *v3 = calloc(1, sizeof(*v3));
+
+	if (v3 == NULL)
+		return NULL;
+	v3->lock = lock;
+	v3_extend_init(v3);
+	v3_queue_init(v3);
+	v3_leave_init(v3);
+	v3_watch_init(v3);
+	return v3;
+}
+
+static void
+v3_free(void *arg)
+{
+	struct v3 *v3 = arg;
+
+	v3_stop(v3);
+	v3_names_free(&v3->names);
+	free(v3->predecessor);
+	free(v3);
+}
+
+static const char *
+v3_owner_key(const void *arg)
+{
+	return ((const struct v3 *)arg)->names.key;
+}
+
+static int64_t
+v3_create_revision(const void *arg)
+{
+	return ((const struct v3 *)arg)->create_revision;
+}
+
+const struct backend_ops backend_v3 = {
+	.new = v3_new,
+	.free = v3_free,
+	.join = v3_join,
+	.look = v3_look,
+	.follow = v3_follow,
+	.renew = v3_renew,
+	.leave = v3_leave,
+	.reclaim = v3_reclaim,
+	.stop = v3_stop,
+	.owner_key = v3_owner_key,
+	.create_revision = v3_create_revision,
+};

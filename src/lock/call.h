@@ -1,0 +1,67 @@
+/* One request to the cluster, repeated until it is answered: each try has its own short time limit, a try that
+ * fails moves on to the next endpoint, and a round of failures waits with backoff. Such a request must be safe
+ * to repeat, for the answer may be what was lost. */
+#ifndef LOCK_CALL_H
+#define LOCK_CALL_H
+
+#include "base/backoff.h"
+#include "lock/client.h"
+
+#define CALL_TEXT 256
+
+/* The longest answer that is read: a queue of some 20,000 contenders. */
+#define CALL_MAX_BODY ((size_t)4 << 20)
+
+/* What an answer amounts to. */
+enum call_verdict {
+	CALL_DONE,    /* it was what was wanted, or the owner has dealt with it */
+	CALL_RETRY,   /* it may work later or elsewhere */
+	CALL_UNUSABLE /* whoever answered is no etcd */
+};
+
+struct call_trouble {
+	const char *text;                /* names the endpoint and what went wrong */
+	const struct endpoint *endpoint; /* where */
+	bool sent;                       /* the request may have been carried out all the same */
+	bool hopeless;                   /* no endpoint is an etcd */
+};
+
+/* A call belongs to one owner, who sets these once. Both may stop or restart the call. */
+struct call_owner {
+	/* Judge an answer with HTTP status STATUS. For anything but CALL_DONE fill TEXT. */
+	enum call_verdict (*on_answer)(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT]);
+	/* A try failed; the next one is coming. */
+	void (*on_trouble)(void *arg, const struct call_trouble *trouble);
+	void *arg;
+};
+
+struct call {
+	struct etcdlock_client *client;
+	struct call_owner owner;
+	const char *path;
+	char *body;
+	nsec try_limit;
+	nsec sent; /* when this try was sent */
+	struct http_request *request;
+	struct endpoint *endpoint;
+	size_t failures; /* in a row */
+	struct backoff backoff;
+	struct timer retry;
+	unsigned serial; /* grows with every start and stop */
+};
+
+void call_init(struct call *call, struct etcdlock_client *client, const struct call_owner *owner);
+
+/* POST BODY, which it takes, from malloc(), to PATH, a static string. A call under way is replaced. Returns 0, or
+ * -1 where BODY is NULL, as encoders return it when memory is short: then nothing is under way. */
+__attribute__((warn_unused_result)) int call_start(struct call *call, const char *path, char *body, nsec try_limit);
+
+/* Drop it without a callback. Harmless when it is not under way. */
+void call_stop(struct call *call);
+
+bool call_active(const struct call *call);
+
+/* True while a request is out and unanswered. */
+bool call_in_flight(const struct call *call);
+
+#endif

@@ -1,0 +1,44 @@
+#include "lock/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct etcdlock_client *
+etcdlock_client_new(
+    struct event_base *base, const char *endpoints, etcdlock_log_fn log, void *log_arg, char *why, size_t size)
+{
+	struct etcdlock_client *client = calloc(1, sizeof(*client));
+	char wrong[ENDPOINTS_ERROR];
+
+	snprintf(why, size, "no memory or descriptors for a client of etcd");
+	if (client == NULL)
+		return NULL;
+	client->log = (struct logger){ .write = log, .arg = log_arg, .threshold = LEVEL_DEBUG };
+	client->endpoints = endpoints_parse(endpoints, wrong);
+	if (client->endpoints == NULL) {
+		snprintf(why, size, "%s", wrong);
+		goto fail;
+	}
+	client->loop = loop_new(base);
+	if (client->loop == NULL)
+		goto fail;
+	client->http = http_new(client->loop);
+	if (client->http == NULL)
+		goto fail;
+	return client;
+
+fail:
+	etcdlock_client_free(client);
+	return NULL;
+}
+
+void
+etcdlock_client_free(struct etcdlock_client *client)
+{
+	if (client == NULL)
+		return;
+	http_free(client->http);
+	loop_free(client->loop);
+	endpoints_free(client->endpoints);
+	free(client);
+}

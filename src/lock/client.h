@@ -1,0 +1,18 @@
+/* What the locks of one cluster share. */
+#ifndef LOCK_CLIENT_H
+#define LOCK_CLIENT_H
+
+#include "base/log.h"
+#include "lock/etcdlock.h"
+#include "net/endpoints.h"
+#include "net/http.h"
+#include "net/loop.h"
+
+struct etcdlock_client {
+	struct loop *loop;
+	struct http *http;
+	struct endpoints *endpoints;
+	struct logger log;
+};
+
+#endif

@@ -1,0 +1,82 @@
+#include "lock/lease.h"
+#include "base/random.h"
+
+nsec
+lease_margin(nsec ttl)
+{
+	nsec margin = ttl / 10;
+
+	if (margin < 200 * NSEC_PER_MSEC)
+		return 200 * NSEC_PER_MSEC;
+	return margin > 3 * NSEC_PER_SEC ? 3 * NSEC_PER_SEC : margin;
+}
+
+nsec
+lease_deadline(nsec sent, nsec ttl)
+{
+	return clock_add(sent, ttl - lease_margin(ttl));
+}
+
+struct lease *
+lease_open(struct lease_ledger *ledger, nsec now, nsec ttl)
+{
+	struct lease *lease = lease_find(ledger, 0);
+
+	if (lease == NULL)
+		return NULL;
+	/* Positive and 63 bits: etcd before 3.4.20 could corrupt its store over a negative id. */
+	do
+		lease->id = (int64_t)(random_uint64() >> 1);
+	while (lease->id == 0);
+	lease->sent = now;
+	lease->ttl = ttl;
+	lease->exposed = lease->revoke = false;
+	return lease;
+}
+
+struct lease *
+lease_find(struct lease_ledger *ledger, int64_t id)
+{
+	for (size_t i = 0; i < LEASES; i++)
+		if (ledger->slots[i].id == id)
+			return &ledger->slots[i];
+	return NULL;
+}
+
+void
+lease_retire_older(struct lease_ledger *ledger, const struct lease *kept)
+{
+	for (size_t i = 0; i < LEASES; i++) {
+		struct lease *lease = &ledger->slots[i];
+
+		if (lease->id != 0 && lease != kept && lease->sent <= kept->sent)
+			lease->revoke = true;
+	}
+}
+
+void
+lease_retire_all(struct lease_ledger *ledger)
+{
+	for (size_t i = 0; i < LEASES; i++) {
+		if (!ledger->slots[i].exposed)
+			lease_close(&ledger->slots[i]);
+		else
+			ledger->slots[i].revoke = true;
+	}
+}
+
+struct lease *
+lease_next_retired(struct lease_ledger *ledger)
+{
+	for (size_t i = 0; i < LEASES; i++)
+		if (ledger->slots[i].revoke)
+			return &ledger->slots[i];
+	return NULL;
+}
+
+void
+lease_close(struct lease *lease)
+{
+	if (lease != NULL)
+		*lease = (struct lease){ 0 };
+}

@@ -1,0 +1,53 @@
+/* Lease arithmetic, and the ledger of the leases that one lock has asked for.
+ *
+ * A lease is counted from the moment its grant was sent: it can have begun no earlier. What we live on is its
+ * first TTL, which etcd keeps through every change of leader; an extension by keepalive it may forget. */
+#ifndef LOCK_LEASE_H
+#define LOCK_LEASE_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lease {
+	int64_t id;   /* positive, random, chosen by us; 0: a free slot */
+	nsec sent;    /* when its grant was first sent */
+	nsec ttl;     /* what etcd granted, or what we asked for where the answer was lost */
+	bool exposed; /* its grant may have reached etcd */
+	bool revoke;  /* our key is not on it and never will be: to be revoked */
+};
+
+/* A renewal reuses a fresh lease for a quarter of the TTL, so few are open at a time. */
+#define LEASES 8
+
+struct lease_ledger {
+	struct lease slots[LEASES];
+};
+
+/* The part of the TTL that is never relied upon: clock-rate difference and the time it takes to kill. */
+nsec lease_margin(nsec ttl);
+
+/* When work under a lease, whose grant was sent at SENT, must be dead and reaped. */
+nsec lease_deadline(nsec sent, nsec ttl);
+
+/* Enter a new lease with a fresh random id, sent now, TTL as asked for. NULL where the ledger is full. */
+struct lease *lease_open(struct lease_ledger *ledger, nsec now, nsec ttl);
+
+/* The lease with this id, or NULL. */
+struct lease *lease_find(struct lease_ledger *ledger, int64_t id);
+
+/* Our key is on KEPT: every lease that was sent before it, and only those, are to be revoked. */
+void lease_retire_older(struct lease_ledger *ledger, const struct lease *kept);
+
+/* Every lease is to be revoked; those that etcd never heard of are forgotten. */
+void lease_retire_all(struct lease_ledger *ledger);
+
+/* A lease that is to be revoked, or NULL. */
+struct lease *lease_next_retired(struct lease_ledger *ledger);
+
+/* Forget a lease; NULL is fine. */
+void lease_close(struct lease *lease);
+
+#endif

@@ -1,0 +1,494 @@
+/* The state machine of a lock. HACKING has its table. */
+#include "lock/lock.h"
+
+#include "base/duration.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long to try to give back what we have. */
+#define RELEASE_LIMIT (5 * NSEC_PER_SEC)
+#define RELEASE_LIMIT_BRIEF NSEC_PER_SEC
+
+/* After a request that memory was too short for. */
+#define STUMBLE_PAUSE (100 * NSEC_PER_MSEC)
+
+static const char *const state_names[ETCDLOCK_STATES] = {
+	[ETCDLOCK_IDLE] = "IDLE",
+	[ETCDLOCK_GRANTING] = "GRANTING",
+	[ETCDLOCK_CONTENDING] = "CONTENDING",
+	[ETCDLOCK_WAITING] = "WAITING",
+	[ETCDLOCK_HELD] = "HELD",
+	[ETCDLOCK_DOUBTFUL] = "DOUBTFUL",
+	[ETCDLOCK_RELEASING] = "RELEASING",
+	[ETCDLOCK_LOST] = "LOST",
+};
+
+const char *
+etcdlock_state_name(enum etcdlock_state state)
+{
+	return state_names[state];
+}
+
+void
+lock_set_state(struct etcdlock *lock, enum etcdlock_state state)
+{
+	if (state == lock->state)
+		return;
+	log_msg(&lock->client->log, LEVEL_DEBUG, "lock: %s -> %s", state_names[lock->state], state_names[state]);
+	lock->state = state;
+}
+
+bool
+lock_owned(const struct etcdlock *lock)
+{
+	return lock->state == ETCDLOCK_HELD || lock->state == ETCDLOCK_DOUBTFUL;
+}
+
+/* In the queue, or on the way there. */
+static bool
+is_acquiring(const struct etcdlock *lock)
+{
+	return lock->state == ETCDLOCK_GRANTING || lock->state == ETCDLOCK_CONTENDING ||
+	    lock->state == ETCDLOCK_WAITING;
+}
+
+static void
+arm(struct etcdlock *lock, struct timer *timer, nsec at)
+{
+	timer_arm(lock->client->loop, timer, at);
+}
+
+void
+lock_timers_stop(struct etcdlock *lock)
+{
+	struct timer *const timers[] = { &lock->refresh, &lock->expiring, &lock->expired, &lock->wait, &lock->connect,
+		&lock->again, &lock->release };
+
+	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
+		timer_disarm(lock->client->loop, timers[i]);
+}
+
+/* The refresh period and the grace, scaled where etcd granted less than was asked for. */
+static nsec
+scaled(const struct etcdlock *lock, int64_t ms, nsec ttl)
+{
+	nsec span = ms * NSEC_PER_MSEC, asked = lock->timing.ttl_s * NSEC_PER_SEC;
+
+	return ttl >= asked ? span : (nsec)((double)span * ((double)ttl / (double)asked));
+}
+
+static nsec
+refresh_at(const struct etcdlock *lock, const struct lease_term *term)
+{
+	return clock_add(term->sent, scaled(lock, lock->timing.refresh_ms, term->ttl));
+}
+
+static nsec
+expiring_at(const struct etcdlock *lock, const struct lease_term *term)
+{
+	return lease_deadline(term->sent, term->ttl) - scaled(lock, lock->timing.grace_ms, term->ttl);
+}
+
+/* --- not acquired --- */
+
+static void
+lock_leave(struct etcdlock *lock, bool held)
+{
+	/* A lease that has run out frees the lock by itself, and who never answered will hardly start to now. */
+	bool worth_it = lock->state >= ETCDLOCK_CONTENDING && lock->state != ETCDLOCK_LOST;
+
+	lock_timers_stop(lock);
+	lock_set_state(lock, ETCDLOCK_RELEASING);
+	arm(lock, &lock->release, clock_now() + (worth_it ? RELEASE_LIMIT : RELEASE_LIMIT_BRIEF));
+	lock->ops->leave(lock->backend, held);
+}
+
+static void
+lock_fail(struct etcdlock *lock, enum etcdlock_failure failure)
+{
+	lock->failure = failure;
+	lock->refused = true;
+	lock_leave(lock, false);
+}
+
+static void
+on_connect_limit(void *arg)
+{
+	struct etcdlock *lock = arg;
+	char span[DURATION_TEXT];
+
+	snprintf(lock->error, sizeof(lock->error), "no answer from etcd for %s: %s",
+	    duration_text(lock->timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
+	lock_fail(lock, ETCDLOCK_FAILURE_UNREACHABLE);
+}
+
+static void
+lock_conflict(struct etcdlock *lock)
+{
+	const char *holder = etcdlock_holder(lock);
+	char span[DURATION_TEXT];
+
+	snprintf(lock->error, sizeof(lock->error), "held by %s%s%s",
+	    holder[0] != '\0' ? holder : "a client without an id", lock->timing.wait_ms > 0 ? ", still after " : "",
+	    lock->timing.wait_ms > 0 ? duration_text(lock->timing.wait_ms * NSEC_PER_MSEC, span) : "");
+	lock_fail(lock, ETCDLOCK_FAILURE_CONFLICT);
+}
+
+static void
+on_wait_limit(void *arg)
+{
+	struct etcdlock *lock = arg;
+	char span[DURATION_TEXT];
+
+	if (lock->state == ETCDLOCK_WAITING) {
+		lock_conflict(lock);
+		return;
+	}
+	snprintf(lock->error, sizeof(lock->error), "not in the queue after %s%s%s",
+	    duration_text(lock->timing.wait_ms * NSEC_PER_MSEC, span), lock->trouble[0] ? ": " : "", lock->trouble);
+	lock_fail(lock, ETCDLOCK_FAILURE_UNREACHABLE);
+}
+
+void
+lock_refused(struct etcdlock *lock, const char *text)
+{
+	snprintf(lock->error, sizeof(lock->error), "%s", text);
+	lock_fail(lock, ETCDLOCK_FAILURE_REFUSED);
+}
+
+void
+lock_stumbled(struct etcdlock *lock)
+{
+	if (lock_owned(lock)) {
+		snprintf(lock->trouble, sizeof(lock->trouble), "no memory for a request");
+		arm(lock, &lock->refresh, clock_now() + STUMBLE_PAUSE);
+	} else if (is_acquiring(lock)) {
+		snprintf(lock->error, sizeof(lock->error), "no memory for a request");
+		lock_fail(lock, ETCDLOCK_FAILURE_MEMORY);
+	}
+}
+
+/* --- in the queue --- */
+
+static void
+lock_join(struct etcdlock *lock)
+{
+	lock_set_state(lock, ETCDLOCK_GRANTING);
+	lock->ops->join(lock->backend);
+}
+
+void
+lock_begin(struct etcdlock *lock)
+{
+	nsec now = clock_now();
+
+	lock->failure = ETCDLOCK_FAILURE_NONE;
+	lock->error[0] = lock->trouble[0] = '\0';
+	lock->refused = false;
+	lock->succession = SUCCESSION_NONE;
+	lock->ahead = -1;
+	backoff_reset(&lock->rejoin);
+	arm(lock, &lock->connect, now + lock->timing.connect_ms * NSEC_PER_MSEC);
+	if (lock->timing.wait_ms > 0)
+		arm(lock, &lock->wait, now + lock->timing.wait_ms * NSEC_PER_MSEC);
+	lock_join(lock);
+}
+
+void
+lock_granted(struct etcdlock *lock)
+{
+	lock_set_state(lock, ETCDLOCK_CONTENDING);
+}
+
+/* Count the lease of a held lock from TERM. */
+static void
+count_term(struct etcdlock *lock, const struct lease_term *term)
+{
+	lock->term = *term;
+	lock->deadline = lease_deadline(term->sent, term->ttl);
+	arm(lock, &lock->expired, lock->deadline);
+	if (!lock->expiring_said)
+		arm(lock, &lock->expiring, expiring_at(lock, term));
+	arm(lock, &lock->refresh, refresh_at(lock, term));
+}
+
+static void
+lock_acquire(struct etcdlock *lock, const struct place *place)
+{
+	lock_timers_stop(lock);
+	lock->expiring_said = false;
+	lock->revision = place->revision;
+	lock->ahead = 0;
+	lock_set_state(lock, ETCDLOCK_HELD);
+	count_term(lock, &place->term);
+	lock->ops->follow(lock->backend);
+	lock_post(lock, ETCDLOCK_ACQUIRED);
+}
+
+/* We are in the queue and not the holder. The first time, plan the first renewal. */
+static void
+lock_settle(struct etcdlock *lock, const struct place *place)
+{
+	if (lock->state == ETCDLOCK_WAITING)
+		return;
+	lock_set_state(lock, ETCDLOCK_WAITING);
+	arm(lock, &lock->refresh, refresh_at(lock, &place->term));
+}
+
+/* Nobody is ahead of us. Start, unless the lock delay or a worn lease forbid it. */
+static void
+lock_our_turn(struct etcdlock *lock, const struct place *place)
+{
+	nsec now = clock_now(), refresh = refresh_at(lock, &place->term), start;
+
+	/* The one ahead of us went, and the watch has not told how: it still may. */
+	if (lock->succession == SUCCESSION_WAITING) {
+		lock->succession = SUCCESSION_VANISHED;
+		lock->vanished = now;
+	}
+	start = clock_add(lock->vanished, lock->timing.delay_ms * NSEC_PER_MSEC);
+	if (lock->succession == SUCCESSION_VANISHED && now < start) {
+		log_msg(&lock->client->log, LEVEL_DEBUG,
+		    "the holder vanished without releasing: waiting for the lock delay");
+		if (lock->state != ETCDLOCK_WAITING)
+			lock->ops->follow(lock->backend);
+		lock_settle(lock, place);
+		arm(lock, &lock->again, start);
+	} else if (now > refresh + (expiring_at(lock, &place->term) - refresh) / 2) {
+		/* Starting with half of the renewal window gone would be starting to lose. */
+		lock_settle(lock, place);
+		lock->ops->renew(lock->backend, true);
+	} else {
+		lock_acquire(lock, place);
+	}
+}
+
+static void
+lock_wait_behind(struct etcdlock *lock, const struct place *place)
+{
+	lock->succession = SUCCESSION_WAITING;
+	lock_settle(lock, place);
+	if (lock->timing.wait_ms == 0) {
+		lock_conflict(lock);
+		return;
+	}
+	lock->ops->follow(lock->backend);
+	/* The next in line lives on first TTLs like a holder, so that it can start at once. */
+	if (place->ahead == 1 && clock_now() >= refresh_at(lock, &place->term))
+		lock->ops->renew(lock->backend, true);
+}
+
+/* Takes note of who holds the lock, and tells the user where that is news. */
+static void
+note_queue(struct etcdlock *lock, const struct place *place)
+{
+	const char *holder = place->holder == NULL ? "" : place->holder;
+	bool news = place->ahead != lock->ahead || lock->holder == NULL || strcmp(lock->holder, holder) != 0;
+
+	lock->ahead = place->ahead;
+	if (!news || place->ahead == 0)
+		return;
+	free(lock->holder);
+	lock->holder = strdup(holder);
+	lock_post(lock, ETCDLOCK_QUEUE);
+}
+
+void
+lock_placed(struct etcdlock *lock, const struct place *place)
+{
+	if (lock_owned(lock)) {
+		/* An older key than the holder's cannot come: the store is not the one that we locked in. */
+		if (place->ahead > 0)
+			lock_gone(lock, "an older contender has appeared in the queue");
+		return;
+	}
+	timer_disarm(lock->client->loop, &lock->connect);
+	lock->trouble[0] = '\0';
+	note_queue(lock, place);
+	if (place->ahead > 0)
+		lock_wait_behind(lock, place);
+	else
+		lock_our_turn(lock, place);
+}
+
+void
+lock_vanished(struct etcdlock *lock, bool clean)
+{
+	if (lock->state != ETCDLOCK_WAITING)
+		return;
+	if (clean) {
+		lock->succession = SUCCESSION_CLEAN;
+		timer_disarm(lock->client->loop, &lock->again);
+	} else if (lock->succession == SUCCESSION_WAITING) {
+		lock->succession = SUCCESSION_VANISHED;
+		lock->vanished = clock_now();
+	}
+	lock->ops->look(lock->backend);
+}
+
+static void
+on_again(void *arg)
+{
+	struct etcdlock *lock = arg;
+
+	if (lock->state == ETCDLOCK_WAITING)
+		lock->ops->look(lock->backend);
+	else
+		lock_join(lock);
+}
+
+/* --- held --- */
+
+static void
+on_refresh(void *arg)
+{
+	struct etcdlock *lock = arg;
+
+	lock->ops->renew(lock->backend, lock_owned(lock) || lock->ahead <= 1);
+}
+
+void
+lock_renewed(struct etcdlock *lock, const struct lease_term *term)
+{
+	if (lock_owned(lock)) {
+		count_term(lock, term);
+		lock->trouble[0] = '\0';
+		lock_set_state(lock, ETCDLOCK_HELD);
+		lock_post(lock, ETCDLOCK_RENEWED);
+	} else if (lock->state == ETCDLOCK_WAITING) {
+		arm(lock, &lock->refresh, refresh_at(lock, term));
+		/* The watch may have missed something (etcd before 3.4.36 could, at a compaction). */
+		lock->ops->look(lock->backend);
+	}
+}
+
+void
+lock_trouble(struct etcdlock *lock, const char *text, bool hopeless)
+{
+	snprintf(lock->trouble, sizeof(lock->trouble), "%s", text);
+	if (lock->state == ETCDLOCK_HELD)
+		lock_set_state(lock, ETCDLOCK_DOUBTFUL);
+	else if (hopeless && (lock->state == ETCDLOCK_GRANTING || lock->state == ETCDLOCK_CONTENDING))
+		lock_refused(lock, text);
+}
+
+/* The lock is not ours any more. Whoever protects something with it must have stopped. */
+static void
+lock_lose(struct etcdlock *lock)
+{
+	lock_timers_stop(lock);
+	lock->ops->stop(lock->backend);
+	lock->deadline = 0;
+	lock_set_state(lock, ETCDLOCK_LOST);
+	lock_post(lock, ETCDLOCK_DROPPED);
+}
+
+void
+lock_gone(struct etcdlock *lock, const char *why)
+{
+	if (lock_owned(lock)) {
+		snprintf(lock->error, sizeof(lock->error), "%s", why);
+		lock_lose(lock);
+	} else if (is_acquiring(lock)) {
+		log_msg(&lock->client->log, LEVEL_NOTICE, "lost the place in the queue (%s), queueing again at its end",
+		    why);
+		lock->ops->stop(lock->backend);
+		timer_disarm(lock->client->loop, &lock->refresh);
+		/* Who was ahead may have gone unseen. */
+		if (lock->succession != SUCCESSION_NONE) {
+			lock->succession = SUCCESSION_VANISHED;
+			lock->vanished = clock_now();
+		}
+		lock_set_state(lock, ETCDLOCK_GRANTING);
+		arm(lock, &lock->again, clock_now() + backoff_next(&lock->rejoin));
+	}
+}
+
+static void
+say_not_renewed(struct etcdlock *lock)
+{
+	char span[DURATION_TEXT];
+
+	if (lock->error[0] != '\0')
+		return;
+	snprintf(lock->error, sizeof(lock->error), "the lease of %s could not be renewed in time%s%s",
+	    duration_text(lock->term.ttl, span), lock->trouble[0] ? ": " : "", lock->trouble);
+}
+
+static void
+on_expiring(void *arg)
+{
+	struct etcdlock *lock = arg;
+
+	say_not_renewed(lock);
+	lock->expiring_said = true;
+	lock_set_state(lock, ETCDLOCK_DOUBTFUL);
+	lock_post(lock, ETCDLOCK_EXPIRING);
+}
+
+static void
+on_expired(void *arg)
+{
+	say_not_renewed(arg);
+	lock_lose(arg);
+}
+
+/* --- released --- */
+
+void
+lock_end(struct etcdlock *lock)
+{
+	lock->refused = false;
+	lock->pending_count = 0;
+	lock_leave(lock, lock_owned(lock) || lock->state == ETCDLOCK_LOST);
+}
+
+int
+lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision)
+{
+	if (lock->ops->reclaim(lock->backend, owner_key, create_revision) == -1)
+		return -1;
+	lock->failure = ETCDLOCK_FAILURE_NONE;
+	lock->error[0] = lock->trouble[0] = '\0';
+	lock->refused = false;
+	lock_set_state(lock, ETCDLOCK_RELEASING);
+	arm(lock, &lock->release, clock_now() + RELEASE_LIMIT);
+	return 0;
+}
+
+void
+lock_left(struct etcdlock *lock)
+{
+	lock_timers_stop(lock);
+	lock->ops->stop(lock->backend);
+	lock->deadline = 0;
+	lock_set_state(lock, ETCDLOCK_IDLE);
+	lock_post(lock, lock->refused ? ETCDLOCK_REFUSED : ETCDLOCK_RELEASED);
+}
+
+static void
+on_release_limit(void *arg)
+{
+	struct etcdlock *lock = arg;
+
+	if (!lock->refused) {
+		lock->failure = ETCDLOCK_FAILURE_UNREACHABLE;
+		snprintf(lock->error, sizeof(lock->error), "not released, its lease ends by itself within %llds: %s",
+		    (long long)(lock->term.ttl / NSEC_PER_SEC), lock->trouble);
+	}
+	lock_left(lock);
+}
+
+void
+lock_timers_init(struct etcdlock *lock)
+{
+	timer_init(&lock->refresh, on_refresh, lock);
+	timer_init(&lock->expiring, on_expiring, lock);
+	timer_init(&lock->expired, on_expired, lock);
+	timer_init(&lock->wait, on_wait_limit, lock);
+	timer_init(&lock->connect, on_connect_limit, lock);
+	timer_init(&lock->again, on_again, lock);
+	timer_init(&lock->release, on_release_limit, lock);
+}

@@ -1,0 +1,78 @@
+/* The lock's state machine, as its backends see it.
+ *
+ * The machine decides what to do and when; a backend speaks one protocol of etcd and reports what became of it.
+ * All functions are called from the loop, and none calls the user: events are queued and delivered later. */
+#ifndef LOCK_LOCK_H
+#define LOCK_LOCK_H
+
+#include "base/backoff.h"
+#include "lock/backend.h"
+#include "lock/client.h"
+#include "lock/lease.h"
+
+/* How we came to be the first in the queue, which decides about the lock delay. */
+enum succession {
+	SUCCESSION_NONE,     /* nobody was ahead of us when we came */
+	SUCCESSION_WAITING,  /* somebody is ahead of us */
+	SUCCESSION_CLEAN,    /* the one ahead of us said that its command was dead */
+	SUCCESSION_VANISHED, /* it vanished at the time VANISHED: its command may be dying */
+};
+
+struct etcdlock {
+	struct etcdlock_client *client;
+	char *key, *id;
+	struct etcdlock_timing timing;
+	enum etcdlock_renewal renewal;
+	etcdlock_event_fn on_event;
+	void *arg;
+
+	enum etcdlock_state state;
+	enum etcdlock_failure failure;
+	char error[512];   /* the first cause */
+	char trouble[384]; /* the last try that failed */
+	bool refused;      /* RELEASING because it was not acquired */
+
+	const struct backend_ops *ops;
+	void *backend;
+
+	struct lease_term term;
+	enum succession succession;
+	nsec vanished;
+	bool expiring_said;
+	nsec deadline;
+	int64_t revision;
+	char *holder;
+	long ahead;
+
+	struct timer refresh, expiring, expired, wait, connect, again, release;
+	struct backoff rejoin;
+
+	enum etcdlock_event pending[ETCDLOCK_EVENTS];
+	size_t pending_count;
+	struct event *deliver;
+	bool *freed; /* set while an event is delivered: the callback may free the lock */
+};
+
+/* Set the state and log it. The only place that does. */
+void lock_set_state(struct etcdlock *lock, enum etcdlock_state state);
+
+/* True in the states that own the lock. */
+bool lock_owned(const struct etcdlock *lock);
+
+/* Queue EVENT for the user, unless it is queued already. */
+void lock_post(struct etcdlock *lock, enum etcdlock_event event);
+
+/* How long one try of a request may take, for leases of this TTL. */
+nsec timing_try_limit(nsec ttl);
+
+void lock_timers_init(struct etcdlock *lock);
+void lock_timers_stop(struct etcdlock *lock);
+
+/* --- what the user wants --- */
+
+void lock_begin(struct etcdlock *lock);
+void lock_end(struct etcdlock *lock);
+__attribute__((warn_unused_result)) int
+lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision);
+
+#endif

@@ -1,0 +1,201 @@
+/* The public functions of one lock, and the delivery of its events. */
+#include "lock/lock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REJOIN_FIRST (100 * NSEC_PER_MSEC)
+#define REJOIN_CAP (5 * NSEC_PER_SEC)
+
+static void
+on_deliver(evutil_socket_t fd, short what, void *arg)
+{
+	struct etcdlock *lock = arg;
+	bool freed = false;
+
+	(void)fd;
+	(void)what;
+	while (lock->pending_count > 0) {
+		enum etcdlock_event event = lock->pending[0];
+
+		lock->pending_count--;
+		memmove(lock->pending, lock->pending + 1, lock->pending_count * sizeof(lock->pending[0]));
+		lock->freed = &freed;
+		lock->on_event(lock, event, lock->arg);
+		if (freed)
+			return;
+		lock->freed = NULL;
+	}
+}
+
+void
+lock_post(struct etcdlock *lock, enum etcdlock_event event)
+{
+	for (size_t i = 0; i < lock->pending_count; i++)
+		if (lock->pending[i] == event)
+			return;
+	lock->pending[lock->pending_count++] = event;
+	event_active(lock->deliver, EV_READ, 0);
+}
+
+struct etcdlock *
+etcdlock_new(struct etcdlock_client *client, const char *key, const char *id, const struct etcdlock_timing *timing,
+    etcdlock_event_fn on_event, void *arg)
+{
+	struct etcdlock *lock;
+
+	if (key[0] == '\0' || id[0] == '\0' || timing->refresh_ms <= 0 || timing->grace_ms < 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	lock = calloc(1, sizeof(*lock));
+	if (lock == NULL)
+		return NULL;
+	lock->client = client;
+	lock->timing = *timing;
+	lock->on_event = on_event;
+	lock->arg = arg;
+	lock->ahead = -1;
+	lock->rejoin = (struct backoff){ .first = REJOIN_FIRST, .cap = REJOIN_CAP };
+	lock->ops = &backend_v3;
+	lock_timers_init(lock);
+	lock->key = strdup(key);
+	lock->id = strdup(id);
+	lock->deliver = loop_event(client->loop, -1, 0, PRIORITY_DEADLINE, on_deliver, lock);
+	if (lock->key != NULL && lock->id != NULL && lock->deliver != NULL)
+		lock->backend = lock->ops->new (lock);
+	if (lock->backend == NULL) {
+		etcdlock_free(lock);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return lock;
+}
+
+void
+etcdlock_free(struct etcdlock *lock)
+{
+	if (lock == NULL)
+		return;
+	if (lock->freed != NULL)
+		*lock->freed = true;
+	lock_timers_stop(lock);
+	if (lock->backend != NULL)
+		lock->ops->free(lock->backend);
+	if (lock->deliver != NULL)
+		event_free(lock->deliver);
+	free(lock->key);
+	free(lock->id);
+	free(lock->holder);
+	free(lock);
+}
+
+int
+etcdlock_set_renewal(struct etcdlock *lock, enum etcdlock_renewal how)
+{
+	if (lock->state != ETCDLOCK_IDLE) {
+		errno = EBUSY;
+		return -1;
+	}
+	lock->renewal = how;
+	return 0;
+}
+
+int
+etcdlock_lock(struct etcdlock *lock)
+{
+	switch (lock->state) {
+	case ETCDLOCK_IDLE:
+		lock_begin(lock);
+		return 0;
+	case ETCDLOCK_HELD:
+	case ETCDLOCK_DOUBTFUL:
+		lock->ops->renew(lock->backend, true);
+		return 0;
+	case ETCDLOCK_GRANTING:
+	case ETCDLOCK_CONTENDING:
+	case ETCDLOCK_WAITING:
+		return 0;
+	case ETCDLOCK_RELEASING:
+	case ETCDLOCK_LOST:
+		break;
+	}
+	errno = EBUSY;
+	return -1;
+}
+
+int
+etcdlock_unlock(struct etcdlock *lock)
+{
+	if (lock->state == ETCDLOCK_IDLE || lock->state == ETCDLOCK_RELEASING) {
+		errno = EINVAL;
+		return -1;
+	}
+	lock_end(lock);
+	return 0;
+}
+
+int
+etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision)
+{
+	if (lock->state != ETCDLOCK_IDLE) {
+		errno = EBUSY;
+		return -1;
+	}
+	return lock_reclaim(lock, owner_key, create_revision);
+}
+
+enum etcdlock_state
+etcdlock_state(const struct etcdlock *lock)
+{
+	return lock->state;
+}
+
+int64_t
+etcdlock_deadline(const struct etcdlock *lock)
+{
+	return lock_owned(lock) ? lock->deadline : 0;
+}
+
+int64_t
+etcdlock_revision(const struct etcdlock *lock)
+{
+	return lock->revision;
+}
+
+const char *
+etcdlock_owner_key(const struct etcdlock *lock)
+{
+	return lock->ops->owner_key(lock->backend);
+}
+
+int64_t
+etcdlock_create_revision(const struct etcdlock *lock)
+{
+	return lock->ops->create_revision(lock->backend);
+}
+
+const char *
+etcdlock_holder(const struct etcdlock *lock)
+{
+	return lock->holder == NULL ? "" : lock->holder;
+}
+
+long
+etcdlock_ahead(const struct etcdlock *lock)
+{
+	return lock->ahead;
+}
+
+enum etcdlock_failure
+etcdlock_failure(const struct etcdlock *lock)
+{
+	return lock->failure;
+}
+
+const char *
+etcdlock_error(const struct etcdlock *lock)
+{
+	return lock->error;
+}

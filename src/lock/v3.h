@@ -1,0 +1,100 @@
+/* The v3 backend's inside: one contender's key and leases, and the calls that are under way for them. */
+#ifndef LOCK_V3_H
+#define LOCK_V3_H
+
+#include "lock/call.h"
+#include "lock/lock.h"
+#include "lock/json_stream.h"
+#include "lock/v3_codec.h"
+
+/* What the call EXTEND is doing. */
+enum v3_stage {
+	V3_STAGE_NONE,
+	V3_STAGE_JOIN_GRANT,  /* a lease for a new place */
+	V3_STAGE_JOIN_PUT,    /* the key, on that lease */
+	V3_STAGE_RENEW_GRANT, /* a new lease for our key */
+	V3_STAGE_RENEW_MOVE,  /* our key, to that lease */
+	V3_STAGE_KEEPALIVE
+};
+
+/* The stream that tells what happens to our key and to the one ahead of us. */
+struct v3_watch {
+	struct http_request *request;
+	struct endpoint *endpoint;
+	struct json_stream stream;
+	char *predecessor; /* NULL: only our own key */
+	int64_t start;     /* the first revision that it tells of */
+	bool wanted, created;
+	struct timer created_limit, retry;
+	struct backoff backoff;
+};
+
+struct v3 {
+	struct etcdlock *lock;
+	struct v3_names names;
+	struct lease_ledger ledger;
+	struct lease *held;      /* the lease that our key is on, as far as we know; or NULL */
+	struct lease *fresh;     /* the lease that EXTEND is about */
+	struct lease_term kept;  /* with keepalives: the last one that was answered */
+	int64_t create_revision; /* of our key; 0: no key */
+	int64_t mod_revision;    /* of our key, as last known */
+	int64_t seen;            /* everything up to this revision of the store is known */
+	bool foreign;            /* somebody else wrote our key, which may have taken it off its lease */
+	char *predecessor;       /* the key ahead of us, or NULL */
+	enum v3_stage stage;
+	bool look_again;    /* something happened after LOOK was sent */
+	bool reclaiming;    /* LOOK asks for the lease of a dead process's key */
+	bool leaving, mark; /* giving up; the released mark is still to be put */
+	struct call extend, look, depart, revoke;
+	struct v3_watch watch;
+};
+
+/* How long one try may take. */
+nsec v3_try_limit(const struct v3 *v3);
+
+/* Judge an answer for CALL_*: true and the object in *ANSWER where it is V3_OK; else *VERDICT and TEXT. Refusals
+ * end an acquisition, and are retried for a lock that is owned or given up. */
+bool v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **answer, enum v3_verdict *judged,
+    enum call_verdict *verdict, char text[CALL_TEXT]);
+
+/* An answer of etcd's that makes no sense, because of WRONG. */
+enum call_verdict v3_senseless(const char *wrong, char text[CALL_TEXT]);
+
+/* What every failed try means. */
+void v3_trouble(struct v3 *v3, const struct call_trouble *trouble);
+
+/* extend: a place in the queue, and the lease of the key */
+void v3_extend_init(struct v3 *v3);
+void v3_join(void *v3);
+void v3_renew(void *v3, bool firm);
+void v3_extend_stop(struct v3 *v3);
+
+/* queue */
+void v3_queue_init(struct v3 *v3);
+void v3_look(void *v3);
+/* Report our place in QUEUE, or that we have none. */
+void v3_place(struct v3 *v3, const struct v3_queue *queue);
+/* Our key as etcd has it now: true where it is as we left it, or as a move of ours left it. */
+bool v3_is_ours(struct v3 *v3, const struct v3_kv *kv);
+/* Our key is gone: KV NULL; or it is not as we left it. */
+void v3_lost_key(struct v3 *v3, const struct v3_kv *kv);
+
+/* leave */
+void v3_leave_init(struct v3 *v3);
+void v3_leave(void *v3, bool held);
+int v3_reclaim(void *v3, const char *owner_key, int64_t create_revision);
+/* KV is the key that is to be reclaimed, NULL if it is gone. */
+void v3_reclaim_found(struct v3 *v3, const struct v3_kv *kv);
+/* What had to be waited for before leaving is over. */
+void v3_leave_next(struct v3 *v3);
+/* Revoke the leases that are retired. */
+void v3_revoke_next(struct v3 *v3);
+
+/* watch */
+void v3_watch_init(struct v3 *v3);
+void v3_follow(void *v3);
+void v3_watch_stop(struct v3 *v3);
+/* ENDPOINT does not answer: a watch on it may be silent for the same reason. */
+void v3_watch_distrust(struct v3 *v3, const struct endpoint *endpoint);
+
+#endif

@@ -1,0 +1,108 @@
+/* What an answer of the gateway amounts to. Decided on the gRPC code and, where two errors share a code, on the
+ * text; never on the HTTP status alone, which differs between versions. */
+#include "base/log.h"
+#include "lock/v3_codec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* gRPC status codes (google.golang.org/grpc/codes). */
+enum {
+	GRPC_CANCELED = 1,
+	GRPC_UNKNOWN = 2,
+	GRPC_DEADLINE = 4,
+	GRPC_NOT_FOUND = 5,
+	GRPC_EXHAUSTED = 8,
+	GRPC_PRECONDITION = 9,
+	GRPC_ABORTED = 10,
+	GRPC_INTERNAL = 13,
+	GRPC_UNAVAILABLE = 14
+};
+
+static enum v3_verdict
+judge_code(long status, json_int_t code, const char *text)
+{
+	switch (code) {
+	case GRPC_CANCELED:
+	case GRPC_UNKNOWN:
+	case GRPC_DEADLINE:
+	case GRPC_ABORTED:
+	case GRPC_INTERNAL:
+	case GRPC_UNAVAILABLE:
+		return V3_TRANSIENT;
+	case GRPC_NOT_FOUND:
+		/* From 3.6 on a wrong path has this code too. */
+		return strstr(text, "lease not found") != NULL ? V3_LEASE_GONE : V3_NOT_ETCD;
+	case GRPC_PRECONDITION:
+		return strstr(text, "lease already exists") != NULL ? V3_LEASE_EXISTS : V3_REFUSED;
+	case GRPC_EXHAUSTED:
+		return strstr(text, "too many requests") != NULL ? V3_TRANSIENT : V3_REFUSED;
+	default:
+		return status >= 500 ? V3_TRANSIENT : V3_REFUSED;
+	}
+}
+
+/* The text of an error object: "message", or "error" as a string (etcd 3.2), or inside of "error". */
+static const char *
+error_text(const json_t *object)
+{
+	const json_t *error = json_object_get(object, "error");
+	const json_t *text = json_object_get(object, "message");
+
+	if (text == NULL)
+		text = json_is_object(error) ? json_object_get(error, "message") : error;
+	return json_is_string(text) ? json_string_value(text) : "an error without a message";
+}
+
+static json_int_t
+error_code(const json_t *object)
+{
+	const json_t *error = json_object_get(object, "error"), *code = json_object_get(object, "code");
+
+	if (code == NULL)
+		code = json_object_get(error, "grpc_code");
+	if (code == NULL)
+		code = json_object_get(error, "code");
+	return json_integer_value(code);
+}
+
+static bool
+is_error(const json_t *object)
+{
+	return json_object_get(object, "error") != NULL || json_object_get(object, "code") != NULL;
+}
+
+/* Every answer of etcd has a header; a keepalive's stands inside of its result. */
+static bool
+has_header(const json_t *object)
+{
+	const json_t *result = json_object_get(object, "result");
+
+	return json_is_object(json_object_get(result != NULL ? result : object, "header"));
+}
+
+enum v3_verdict
+v3_judge(long status, const char *body, size_t len, json_t **answer, char text[V3_TEXT])
+{
+	/* The keepalive's answer is a stream of one object and a newline. */
+	json_t *object = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+	enum v3_verdict verdict = V3_NOT_ETCD;
+
+	*answer = NULL;
+	if (json_is_object(object) && is_error(object)) {
+		verdict = judge_code(status, error_code(object), error_text(object));
+		snprintf(text, V3_TEXT, "%s", error_text(object));
+	} else if (status >= 500) {
+		verdict = V3_TRANSIENT;
+		snprintf(text, V3_TEXT, "HTTP status %ld: %.100s", status, body);
+	} else if (status == 200 && json_is_object(object) && has_header(object)) {
+		*answer = object;
+		return V3_OK;
+	} else {
+		snprintf(text, V3_TEXT, "no etcd v3 JSON API (/v3) there: HTTP status %ld, \"%.80s\"%s", status, body,
+		    status == 404 ? "; etcd 3.4 or later has it" : "");
+	}
+	log_printable(text);
+	json_decref(object);
+	return verdict;
+}

@@ -1,0 +1,163 @@
+/* Giving up what we have in etcd. Nothing is given up by waiting: what may have been created is revoked. */
+#include "lock/v3.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Every lease that may exist is revoked, and its keys are gone with it. */
+static void
+left(struct v3 *v3)
+{
+	v3->leaving = false;
+	v3->held = NULL;
+	v3->create_revision = 0;
+	v3_names_free(&v3->names);
+	lock_left(v3->lock);
+}
+
+void
+v3_revoke_next(struct v3 *v3)
+{
+	struct lease *lease;
+
+	if (call_active(&v3->revoke))
+		return;
+	lease = lease_next_retired(&v3->ledger);
+	if (lease == NULL) {
+		if (v3->leaving)
+			left(v3);
+		return;
+	}
+	if (call_start(&v3->revoke, "/v3/lease/revoke", v3_encode_lease(lease->id), v3_try_limit(v3)) == -1)
+		lock_stumbled(v3->lock);
+}
+
+void
+v3_leave_next(struct v3 *v3)
+{
+	char *body = NULL;
+
+	if (v3->mark)
+		body = v3_encode_mark(&v3->names, v3->create_revision);
+	else if (v3->foreign)
+		body = v3_encode_delete(&v3->names, v3->create_revision);
+	if (body != NULL && call_start(&v3->depart, "/v3/kv/txn", body, v3_try_limit(v3)) == 0)
+		return;
+	lease_retire_all(&v3->ledger);
+	v3_revoke_next(v3);
+}
+
+void
+v3_leave(void *arg, bool held)
+{
+	struct v3 *v3 = arg;
+
+	v3->leaving = true;
+	/* A waiter has run nothing, yet it does not announce its leaving: the next one must not take its going for
+	 * the word of a holder that has vanished before it. */
+	v3->mark = held && v3->create_revision != 0;
+	call_stop(&v3->look);
+	call_stop(&v3->revoke);
+	v3_watch_stop(v3);
+	/* A grant that is out may come after its revocation: have its answer first. */
+	if (call_in_flight(&v3->extend) && (v3->stage == V3_STAGE_JOIN_GRANT || v3->stage == V3_STAGE_RENEW_GRANT))
+		return;
+	v3_extend_stop(v3);
+	v3_leave_next(v3);
+}
+
+int
+v3_reclaim(void *arg, const char *owner_key, int64_t create_revision)
+{
+	struct v3 *v3 = arg;
+	const struct etcdlock *lock = v3->lock;
+	size_t len = strlen(lock->key);
+	uint64_t lease;
+
+	/* KEY/<the lease that the key was born with>; by now it is on another one, which the look will tell. */
+	if (strncmp(owner_key, lock->key, len) != 0 || sscanf(owner_key + len, "/%" SCNx64, &lease) != 1 ||
+	    create_revision <= 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (v3_names_init(&v3->names, lock->key, lock->id, (int64_t)lease) == -1)
+		return -1;
+	v3->create_revision = create_revision;
+	v3->reclaiming = true;
+	v3->leaving = true; /* so that what fails is tried again until the time is over */
+	v3_look(v3);
+	return 0;
+}
+
+void
+v3_reclaim_found(struct v3 *v3, const struct v3_kv *kv)
+{
+	bool found = kv != NULL && kv->create_revision == v3->create_revision;
+
+	v3->reclaiming = false;
+	if (found && kv->lease != 0)
+		v3->ledger.slots[0] = (struct lease){ .id = kv->lease, .exposed = true };
+	v3->foreign = found && kv->lease == 0;
+	v3_leave(v3, found);
+}
+
+static enum call_verdict
+on_departed(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
+{
+	struct v3 *v3 = arg;
+	enum call_verdict verdict;
+	enum v3_verdict judged;
+	json_t *answer;
+
+	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text))
+		return verdict;
+	/* Where the guard failed the key is gone already. */
+	json_decref(answer);
+	if (v3->mark)
+		v3->mark = false;
+	else
+		v3->foreign = false;
+	call_stop(&v3->depart);
+	v3_leave_next(v3);
+	return CALL_DONE;
+}
+
+static enum call_verdict
+on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
+{
+	struct v3 *v3 = arg;
+	enum call_verdict verdict;
+	enum v3_verdict judged;
+	json_t *answer;
+
+	if (v3_accept(v3, status, body, len, &answer, &judged, &verdict, text))
+		json_decref(answer);
+	else if (judged != V3_LEASE_GONE)
+		return verdict;
+	lease_close(lease_next_retired(&v3->ledger));
+	call_stop(&v3->revoke);
+	v3_revoke_next(v3);
+	return CALL_DONE;
+}
+
+static void
+on_trouble(void *arg, const struct call_trouble *trouble)
+{
+	struct v3 *v3 = arg;
+
+	/* An old lease that will not go is no sign of danger for the lock. */
+	if (v3->leaving)
+		v3_trouble(v3, trouble);
+}
+
+void
+v3_leave_init(struct v3 *v3)
+{
+	const struct call_owner depart = { .on_answer = on_departed, .on_trouble = on_trouble, .arg = v3 };
+	const struct call_owner revoke = { .on_answer = on_revoked, .on_trouble = on_trouble, .arg = v3 };
+
+	call_init(&v3->depart, v3->lock->client, &depart);
+	call_init(&v3->revoke, v3->lock->client, &revoke);
+}

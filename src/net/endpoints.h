@@ -1,0 +1,40 @@
+/* Where etcd is: the list of -e, and which of them is in use. */
+#ifndef NET_ENDPOINTS_H
+#define NET_ENDPOINTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct endpoint {
+	char *name;        /* as a person would write it; for messages */
+	char *url;         /* "http://host:port", without a path */
+	char *unix_socket; /* a path, or NULL */
+	bool unusable;     /* its last answer was not etcd's */
+};
+
+struct endpoints {
+	struct endpoint *list;
+	size_t count; /* at least 1 */
+	size_t current;
+};
+
+/* Room for a message of endpoints_parse(). */
+#define ENDPOINTS_ERROR 256
+
+/* Parse LIST: comma-separated HOST:PORT, HOST (port 2379), [v6]:PORT, http://..., https://..., or
+ * unix:///path. Returns new endpoints, or NULL and in WHY a sentence that names the bad entry. */
+__attribute__((warn_unused_result)) struct endpoints *endpoints_parse(const char *list, char why[ENDPOINTS_ERROR]);
+
+void endpoints_free(struct endpoints *endpoints);
+
+/* The one to try now. */
+struct endpoint *endpoints_current(struct endpoints *endpoints);
+
+/* ENDPOINT did not serve a request: the next one is tried from now on, unless another request has
+ * already moved on. */
+void endpoints_failed(struct endpoints *endpoints, const struct endpoint *endpoint);
+
+/* True where the last answer of every endpoint was not etcd's: no retry will help. */
+bool endpoints_all_unusable(const struct endpoints *endpoints);
+
+#endif

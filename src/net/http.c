@@ -1,0 +1,342 @@
+#include "net/http.h"
+#include "base/strbuf.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+/* Seconds of silence on a connection before TCP asks whether the peer is there, and between the asking. */
+#define TCP_KEEPALIVE_S 15L
+
+struct http {
+	struct loop *loop;
+	CURLM *multi;
+	struct timer timer;         /* libcurl's one timer */
+	struct curl_slist *headers; /* of every request */
+	struct curl_slist *leader_headers;
+	LIST_HEAD(, http_request) requests;
+};
+
+struct http_request {
+	struct http *http;
+	CURL *easy;
+	struct http_spec spec; /* url and body are libcurl's own copies by now */
+	struct strbuf received;
+	int overflow; /* errno of what did not fit */
+	char error[CURL_ERROR_SIZE];
+	LIST_ENTRY(http_request) link;
+};
+
+/* Called by libcurl: may only store. What is stored is handed on by http_drain(). */
+static size_t
+store_bytes(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct http_request *request = arg;
+
+	if (strbuf_append(&request->received, bytes, size * count, request->spec.max_body) == 0)
+		return size * count;
+	request->overflow = errno;
+	return 0;
+}
+
+static void
+request_free(struct http_request *request)
+{
+	LIST_REMOVE(request, link);
+	if (request->easy != NULL) {
+		curl_multi_remove_handle(request->http->multi, request->easy);
+		curl_easy_cleanup(request->easy);
+	}
+	strbuf_free(&request->received);
+	free(request);
+}
+
+static void
+describe_failure(const struct http_request *request, CURLcode code, char *text, size_t size)
+{
+	if (request->overflow == EMSGSIZE)
+		snprintf(text, size, "the answer is longer than %zu bytes", request->spec.max_body);
+	else if (request->overflow != 0)
+		snprintf(text, size, "no memory for the answer");
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		snprintf(text, size, "no answer within %lld ms", (long long)(request->spec.time_limit / NSEC_PER_MSEC));
+	else if (request->error[0] != '\0')
+		snprintf(text, size, "%s", request->error);
+	else
+		snprintf(text, size, "%s", curl_easy_strerror(code));
+}
+
+/* Hands a stream's bytes on. The callback may cancel the request: then this returns false. */
+static bool
+request_deliver(struct http_request *request)
+{
+	struct strbuf bytes = request->received;
+	struct http *http = request->http;
+	struct http_request *still;
+
+	if (request->spec.on_data == NULL || bytes.len == 0)
+		return true;
+	request->received = (struct strbuf){ 0 };
+	request->spec.on_data(request->spec.arg, bytes.data, bytes.len);
+	strbuf_free(&bytes);
+	LIST_FOREACH (still, &http->requests, link)
+		if (still == request)
+			return true;
+	return false;
+}
+
+static void
+request_finish(struct http_request *request, CURLcode code)
+{
+	struct http_spec spec = request->spec;
+	struct http_response response = { 0 };
+	struct strbuf body;
+	char failure[CURL_ERROR_SIZE + 64];
+
+	if (!request_deliver(request))
+		return;
+	body = request->received;
+	request->received = (struct strbuf){ 0 };
+	response.body = body.data == NULL ? "" : body.data;
+	response.len = body.len;
+	if (code != CURLE_OK) {
+		long request_size = 0;
+
+		curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &request_size);
+		response.sent = request_size > 0;
+		describe_failure(request, code, failure, sizeof(failure));
+		response.error = failure;
+	} else {
+		curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &response.status);
+	}
+	request_free(request);
+	spec.on_done(spec.arg, &response);
+	strbuf_free(&body);
+}
+
+/* Hands on everything that libcurl stored. Nothing of libcurl's may be on the stack. */
+static void
+http_drain(struct http *http)
+{
+	struct http_request *request;
+	CURLMsg *message;
+	int left;
+
+again:
+	LIST_FOREACH (request, &http->requests, link) {
+		if (request->spec.on_data != NULL && request->received.len > 0) {
+			request_deliver(request);
+			goto again; /* the callback may have changed the list */
+		}
+	}
+	while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+		CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+		request_finish(request, code);
+	}
+}
+
+static void
+http_act(struct http *http, curl_socket_t fd, int events)
+{
+	int running;
+
+	curl_multi_socket_action(http->multi, fd, events, &running);
+	http_drain(http);
+}
+
+static void
+on_timer(void *arg)
+{
+	http_act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void
+on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	http_act(arg, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+/* CURLMOPT_TIMERFUNCTION: libcurl is on the stack, so a zero timeout arms the timer too. */
+static int
+set_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct http *http = arg;
+
+	(void)multi;
+	timer_arm(
+	    http->loop, &http->timer, timeout_ms < 0 ? NSEC_NEVER : clock_add(clock_now(), timeout_ms * NSEC_PER_MSEC));
+	return 0;
+}
+
+/* CURLMOPT_SOCKETFUNCTION. EVENT is what curl_multi_assign() stored for the socket: ours, or NULL. */
+static int
+set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	struct http *http = arg;
+	struct event *event = socket_arg;
+	short interest = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+
+	(void)easy;
+	if (event != NULL) {
+		if (what != CURL_POLL_REMOVE && event_get_events(event) == (interest | EV_PERSIST))
+			return 0;
+		event_free(event);
+		curl_multi_assign(http->multi, fd, NULL);
+	}
+	if (what == CURL_POLL_REMOVE)
+		return 0;
+	event = loop_event(http->loop, fd, interest, PRIORITY_IO, on_socket, http);
+	if (event == NULL || event_add(event, NULL) == -1) {
+		if (event != NULL)
+			event_free(event);
+		return -1;
+	}
+	curl_multi_assign(http->multi, fd, event);
+	return 0;
+}
+
+/* New headers: BASE's and LINE. NULL when memory is short. */
+static struct curl_slist *
+headers_with(const struct curl_slist *base, const char *line)
+{
+	struct curl_slist *list = NULL;
+
+	for (; base != NULL || line != NULL; base = base == NULL ? NULL : base->next) {
+		struct curl_slist *longer = curl_slist_append(list, base != NULL ? base->data : line);
+
+		if (longer == NULL) {
+			curl_slist_free_all(list);
+			return NULL;
+		}
+		list = longer;
+		if (base == NULL)
+			line = NULL;
+	}
+	return list;
+}
+
+struct http *
+http_new(struct loop *loop)
+{
+	struct http *http;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return NULL;
+	http = calloc(1, sizeof(*http));
+	if (http == NULL) {
+		curl_global_cleanup();
+		return NULL;
+	}
+	http->loop = loop;
+	LIST_INIT(&http->requests);
+	timer_init(&http->timer, on_timer, http);
+	http->multi = curl_multi_init();
+	http->headers = headers_with(NULL, "Content-Type: application/json");
+	http->leader_headers = headers_with(http->headers, "Grpc-Metadata-Hasleader: true");
+	if (http->multi == NULL || http->headers == NULL || http->leader_headers == NULL) {
+		http_free(http);
+		return NULL;
+	}
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	return http;
+}
+
+void
+http_free(struct http *http)
+{
+	if (http == NULL)
+		return;
+	while (!LIST_EMPTY(&http->requests))
+		request_free(LIST_FIRST(&http->requests));
+	if (http->multi != NULL)
+		curl_multi_cleanup(http->multi);
+	timer_disarm(http->loop, &http->timer);
+	curl_slist_free_all(http->headers);
+	curl_slist_free_all(http->leader_headers);
+	free(http);
+	curl_global_cleanup();
+}
+
+static CURLcode
+set_options(struct http_request *request)
+{
+	const struct http_spec *spec = &request->spec;
+	struct http *http = request->http;
+	CURL *easy = request->easy;
+	CURLcode code = CURLE_OK;
+
+#define SET(option, value) \
+	do { \
+		if (code == CURLE_OK) \
+			code = curl_easy_setopt(easy, option, value); \
+	} while (0)
+	SET(CURLOPT_PRIVATE, request);
+	SET(CURLOPT_URL, spec->url);
+	if (spec->unix_socket != NULL)
+		SET(CURLOPT_UNIX_SOCKET_PATH, spec->unix_socket);
+	SET(CURLOPT_COPYPOSTFIELDS, spec->body);
+	SET(CURLOPT_HTTPHEADER, spec->require_leader ? http->leader_headers : http->headers);
+	SET(CURLOPT_ERRORBUFFER, request->error);
+	SET(CURLOPT_WRITEFUNCTION, store_bytes);
+	SET(CURLOPT_WRITEDATA, request);
+	SET(CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs must not hold up the end */
+#endif
+	/* http_proxy in the environment is meant for other traffic than a lock's. */
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
+	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
+	if (spec->time_limit > 0) {
+		long limit_ms = (long)(spec->time_limit / NSEC_PER_MSEC);
+
+		SET(CURLOPT_TIMEOUT_MS, limit_ms > 0 ? limit_ms : 1L);
+	}
+#undef SET
+	return code;
+}
+
+struct http_request *
+http_start(struct http *http, const struct http_spec *spec)
+{
+	struct http_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		return NULL;
+	request->http = http;
+	request->spec = *spec;
+	LIST_INSERT_HEAD(&http->requests, request, link);
+	request->easy = curl_easy_init();
+	if (request->easy == NULL || set_options(request) != CURLE_OK ||
+	    curl_multi_add_handle(http->multi, request->easy) != CURLM_OK) {
+		request_free(request);
+		return NULL;
+	}
+	/* libcurl has copied them, and the caller's may go. */
+	request->spec.url = request->spec.body = request->spec.unix_socket = NULL;
+	return request;
+}
+
+void
+http_cancel(struct http_request *request)
+{
+	if (request != NULL)
+		request_free(request);
+}

@@ -1,0 +1,53 @@
+/* HTTP requests: libcurl's multi interface on a loop.
+ *
+ * Connections are kept and reused. libcurl repeats a request by itself when a reused connection turns
+ * out to be reset: every request given to this module must be safe to repeat. */
+#ifndef NET_HTTP_H
+#define NET_HTTP_H
+
+#include "base/clock.h"
+#include "net/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct http;
+struct http_request;
+
+struct http_response {
+	const char *error; /* why no answer came, or NULL: the rest is valid. Ends with a system's text */
+	bool sent;         /* with an error: the server may have got the request all the same */
+	long status;       /* HTTP status, 100 to 999 */
+	const char *body;  /* NUL-terminated; empty for a stream, whose bytes went to on_data */
+	size_t len;
+};
+
+struct http_spec {
+	const char *url;
+	const char *unix_socket; /* connect here instead; or NULL */
+	const char *body;        /* JSON to POST, copied */
+	bool require_leader;     /* have a member without a leader refuse at once */
+	nsec time_limit;         /* for the whole exchange; 0: none (streams) */
+	size_t max_body;         /* a longer answer is an error */
+
+	/* For a stream: gets the bytes as they come. It may call http_cancel(). NULL: they are collected. */
+	void (*on_data)(void *arg, const char *bytes, size_t len);
+	/* Called once at the end, unless cancelled. The request is gone when it is called. */
+	void (*on_done)(void *arg, const struct http_response *response);
+	void *arg;
+};
+
+/* A new engine on LOOP, which must outlive it. NULL when memory is short. */
+struct http *http_new(struct loop *loop);
+
+/* Requests under way are dropped without a callback. NULL is fine. */
+void http_free(struct http *http);
+
+/* Start a request. Callbacks come from the loop, never from inside this call. Returns NULL when memory is
+ * short. */
+__attribute__((warn_unused_result)) struct http_request *http_start(struct http *http, const struct http_spec *spec);
+
+/* Drop REQUEST without a callback; the connection of an unfinished one is closed. NULL is fine. */
+void http_cancel(struct http_request *request);
+
+#endif

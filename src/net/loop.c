@@ -1,0 +1,244 @@
+#include "net/loop.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+struct loop {
+	struct event_base *base;
+	bool owns_base;
+	int timer_fd;
+	struct event *timer_event;
+	struct timer *earliest; /* root of the pairing heap */
+	nsec programmed;        /* what the timerfd is set to; NSEC_NEVER: not set */
+};
+
+/* Joins two heaps, each a root without siblings. Either may be NULL. */
+static struct timer *
+heap_meld(struct timer *a, struct timer *b)
+{
+	struct timer *loser;
+
+	if (a == NULL || b == NULL)
+		return a == NULL ? b : a;
+	if (b->at < a->at) {
+		loser = a;
+		a = b;
+	} else {
+		loser = b;
+	}
+	loser->next = a->child;
+	if (loser->next != NULL)
+		loser->next->prev = loser;
+	loser->prev = a;
+	a->child = loser;
+	return a;
+}
+
+/* Joins a list of siblings into one heap: pairs from the left, then all of them from the right. */
+static struct timer *
+heap_meld_siblings(struct timer *first)
+{
+	struct timer *pairs = NULL, *root = NULL;
+
+	while (first != NULL) {
+		struct timer *a = first, *b = first->next;
+
+		first = b == NULL ? NULL : b->next;
+		a->next = NULL;
+		if (b != NULL)
+			b->next = NULL;
+		a = heap_meld(a, b);
+		a->next = pairs;
+		pairs = a;
+	}
+	while (pairs != NULL) {
+		struct timer *next = pairs->next;
+
+		pairs->next = NULL;
+		root = heap_meld(root, pairs);
+		pairs = next;
+	}
+	return root;
+}
+
+static struct timer *
+heap_remove(struct timer *root, struct timer *timer)
+{
+	struct timer *rest = heap_meld_siblings(timer->child);
+
+	if (timer == root) {
+		root = rest;
+	} else {
+		if (timer->prev->child == timer)
+			timer->prev->child = timer->next;
+		else
+			timer->prev->next = timer->next;
+		if (timer->next != NULL)
+			timer->next->prev = timer->prev;
+		root = heap_meld(root, rest);
+	}
+	timer->child = timer->next = NULL;
+	timer->prev = timer;
+	if (root != NULL)
+		root->prev = NULL;
+	return root;
+}
+
+/* Sets the timerfd to the earliest timer, if it is not set so already. */
+static void
+loop_program(struct loop *loop)
+{
+	nsec at = loop->earliest == NULL ? NSEC_NEVER : loop->earliest->at;
+	struct itimerspec spec = { 0 };
+
+	if (at == loop->programmed)
+		return;
+	loop->programmed = at;
+	if (at != NSEC_NEVER) {
+		/* All zeros would disarm; a point in the past fires at once. */
+		nsec when = at > 0 ? at : 1;
+
+		spec.it_value.tv_sec = when / NSEC_PER_SEC;
+		spec.it_value.tv_nsec = when % NSEC_PER_SEC;
+	}
+	if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == -1)
+		abort(); /* only invalid arguments fail, and without timers no lock is safe */
+}
+
+static void
+loop_fire(struct loop *loop)
+{
+	nsec now = clock_now();
+
+	loop->programmed = NSEC_NEVER;
+	while (loop->earliest != NULL && loop->earliest->at <= now) {
+		struct timer *timer = loop->earliest;
+
+		loop->earliest = heap_remove(loop->earliest, timer);
+		timer->fire(timer->arg);
+	}
+	loop_program(loop);
+}
+
+static void
+on_timer_fd(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t expirations;
+
+	(void)what;
+	if (read(fd, &expirations, sizeof(expirations)) == -1 && errno != EAGAIN)
+		abort();
+	loop_fire(arg);
+}
+
+static struct event_base *
+new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	/* What a signal or a deadline brings must not wait for a long list of sockets. */
+	if (event_config_set_max_dispatch_interval(config, NULL, 8, 1) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (base != NULL && event_base_priority_init(base, PRIORITY_LAST) == -1) {
+		event_base_free(base);
+		base = NULL;
+	}
+	return base;
+}
+
+struct loop *
+loop_new(struct event_base *base)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+
+	if (loop == NULL)
+		return NULL;
+	loop->programmed = NSEC_NEVER;
+	loop->owns_base = base == NULL;
+	loop->base = base == NULL ? new_base() : base;
+	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->base == NULL || loop->timer_fd == -1)
+		goto fail;
+	loop->timer_event = loop_event(loop, loop->timer_fd, EV_READ, PRIORITY_DEADLINE, on_timer_fd, loop);
+	if (loop->timer_event == NULL || event_add(loop->timer_event, NULL) == -1)
+		goto fail;
+	return loop;
+
+fail:
+	loop_free(loop);
+	return NULL;
+}
+
+void
+loop_free(struct loop *loop)
+{
+	int saved = errno;
+
+	if (loop == NULL)
+		return;
+	if (loop->timer_event != NULL)
+		event_free(loop->timer_event);
+	if (loop->timer_fd != -1)
+		close(loop->timer_fd);
+	if (loop->owns_base && loop->base != NULL)
+		event_base_free(loop->base);
+	free(loop);
+	errno = saved;
+}
+
+struct event_base *
+loop_base(struct loop *loop)
+{
+	return loop->base;
+}
+
+struct event *
+loop_event(struct loop *loop, int fd, short what, enum loop_priority priority, event_callback_fn callback, void *arg)
+{
+	struct event *event = event_new(loop->base, fd, (short)(what | EV_PERSIST), callback, arg);
+	int count = event_base_get_npriorities(loop->base);
+
+	/* A caller's base may have fewer priorities than ours, one at the least. */
+	if (event != NULL)
+		event_priority_set(event, (int)priority < count ? (int)priority : count - 1);
+	return event;
+}
+
+void
+timer_init(struct timer *timer, void (*fire)(void *arg), void *arg)
+{
+	*timer = (struct timer){ .fire = fire, .arg = arg, .prev = timer };
+}
+
+void
+timer_arm(struct loop *loop, struct timer *timer, nsec at)
+{
+	if (timer_armed(timer))
+		loop->earliest = heap_remove(loop->earliest, timer);
+	if (at != NSEC_NEVER) {
+		timer->at = at;
+		timer->prev = NULL;
+		loop->earliest = heap_meld(loop->earliest, timer);
+		loop->earliest->prev = NULL;
+	}
+	loop_program(loop);
+}
+
+void
+timer_disarm(struct loop *loop, struct timer *timer)
+{
+	timer_arm(loop, timer, NSEC_NEVER);
+}
+
+bool
+timer_armed(const struct timer *timer)
+{
+	return timer->prev != timer;
+}

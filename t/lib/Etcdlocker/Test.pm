@@ -1,0 +1,233 @@
+package Etcdlocker::Test;
+
+# What the scripts under t/integration have in common: real etcds, background processes that are ended by their id, and
+# waiting for conditions with a bound. Nothing is left behind when a script ends, whatever way.
+
+use strict;
+use warnings;
+use Exporter qw(import);
+use Fcntl;
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use POSIX qw(:sys_wait_h dup2 setsid);
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+our @EXPORT = qw(
+    $dir $locker $probe free_port etcd_start etcd_stop etcd_need etcdctl etcdctl_cmd keys_left leases_left
+    start finish run run_locker start_locker signal_process slurp spew wait_until alive children_of now
+);
+
+our $dir = tempdir('etcdlocker-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+our $locker = $ENV{ETCDLOCKER} // "$ENV{BUILD_DIR}/etcdlocker";
+our $probe = "$ENV{BUILD_DIR}/t/probe";
+our $endpoint; # of the etcd that etcd_start() started last
+
+my $main = $$;
+my %running; # pid => 1, of everything that start() started and nobody waited for
+my $serial = 0;
+
+# Nothing of the caller's surroundings may decide a test.
+delete @ENV{grep { /^ETCD/ && !/^ETCD(?:CTL|LOCKER)?$/ } keys %ENV};
+$ENV{ETCDCTL_API} = 3;
+
+sub now { return time }
+
+sub slurp {
+    my ($path) = @_;
+    open my $in, '<', $path or return '';
+    local $/;
+    return <$in> // '';
+}
+
+sub spew {
+    my ($path, $text) = @_;
+    open my $out, '>', $path or die "$path: $!";
+    print $out $text;
+    close $out or die "$path: $!";
+    return $path;
+}
+
+# Calls CONDITION until it is true, for at most SECONDS. Returns its value; false where the time was up.
+sub wait_until {
+    my ($condition, $seconds, $what) = @_;
+    my $limit = time + ($seconds // 10);
+    while (1) {
+        my $value = $condition->();
+        return $value if $value;
+        last if time > $limit;
+        sleep 0.005;
+    }
+    diag "waited in vain for $what" if $what;
+    return;
+}
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die "no port: $!";
+    return $socket->sockport;
+}
+
+# True where PID is a process that is not a zombie.
+sub alive {
+    my ($pid) = @_;
+    my ($state) = slurp("/proc/$pid/stat") =~ /.*\) (\S)/s;
+    return defined $state && $state ne 'Z' && $state ne 'X';
+}
+
+sub children_of {
+    my ($parent) = @_;
+    my @found;
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        my ($pid, $ppid) = slurp($stat) =~ /^(\d+) .*\) \S (\d+)/s or next;
+        push @found, $pid if $ppid == $parent;
+    }
+    return sort { $a <=> $b } @found;
+}
+
+# Starts COMMAND in the background: { pid, out, err } with the names of files. Options: stdin, a file; env, a hash;
+# before, code to run in the child.
+sub start {
+    my ($command, %options) = @_;
+    my $base = "$dir/" . ++$serial;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDIN, '<', $options{stdin} // '/dev/null' or POSIX::_exit(98);
+        open STDOUT, '>', $options{stdout} // "$base.out" or POSIX::_exit(98);
+        open STDERR, '>', $options{stderr} // "$base.err" or POSIX::_exit(98);
+        while (my ($name, $value) = each %{ $options{env} // {} }) {
+            $ENV{$name} = $value;
+        }
+        $options{before}->() if $options{before};
+        exec { $command->[0] } @$command or POSIX::_exit(99);
+    }
+    $running{$pid} = 1;
+    return { pid => $pid, out => "$base.out", err => "$base.err", since => time };
+}
+
+# Waits for a process of start(), at most SECONDS, then kills it. Fills in code (128+n for a signal; undef where it had
+# to be killed), seconds, stdout, stderr; returns the code.
+sub finish {
+    my ($process, $seconds) = @_;
+    return $process->{code} if exists $process->{code};
+    my $ended = wait_until(sub { waitpid($process->{pid}, WNOHANG) == $process->{pid} }, $seconds // 20);
+    my $status = $?;
+    if (!$ended) {
+        diag "process $process->{pid} did not end: killed. Its stderr: " . slurp($process->{err});
+        kill 'KILL', children_of($process->{pid}), $process->{pid};
+        waitpid $process->{pid}, 0;
+    }
+    delete $running{ $process->{pid} };
+    $process->{seconds} = time - $process->{since};
+    $process->{code} = !$ended ? undef : $status & 127 ? 128 + ($status & 127) : $status >> 8;
+    $process->{stdout} = slurp($process->{out});
+    $process->{stderr} = slurp($process->{err});
+    return $process->{code};
+}
+
+sub signal_process {
+    my ($process, $signal) = @_;
+    kill $signal, $process->{pid} or die "kill: $!";
+    return;
+}
+
+sub run {
+    my ($command, %options) = @_;
+    my $process = start($command, %options);
+    finish($process, $options{seconds});
+    return $process;
+}
+
+sub start_locker {
+    my ($arguments, %options) = @_;
+    return start([$locker, defined $endpoint ? ('-e', $endpoint) : (), @$arguments], %options);
+}
+
+sub run_locker {
+    my ($arguments, %options) = @_;
+    my $process = start_locker($arguments, %options);
+    finish($process, $options{seconds});
+    return $process;
+}
+
+# --- etcd ---
+
+sub etcd_binary { return $ENV{ETCD} || 'etcd' }
+
+# Skips the whole script where there is no etcd.
+sub etcd_need {
+    my $version = eval { run([etcd_binary(), '--version'], seconds => 10) };
+    return if $version && defined $version->{code} && $version->{code} == 0;
+    plan skip_all => 'no etcd: install etcd-server, or point $ETCD to one';
+}
+
+# Starts an etcd of one member on free ports, and waits until it serves. Options: port, peer, data: to start a stopped
+# one again; arguments.
+sub etcd_start {
+    my (%options) = @_;
+    my $port = $options{port} // free_port();
+    my $peer = $options{peer} // free_port();
+    my $data = $options{data} // "$dir/etcd-" . ++$serial;
+    my $etcd = start([
+        etcd_binary(), '--name', 'm', '--data-dir', $data,
+        '--listen-client-urls', "http://127.0.0.1:$port", '--advertise-client-urls', "http://127.0.0.1:$port",
+        '--listen-peer-urls', "http://127.0.0.1:$peer", '--initial-advertise-peer-urls', "http://127.0.0.1:$peer",
+        '--initial-cluster', "m=http://127.0.0.1:$peer", @{ $options{arguments} // [] },
+    ]);
+    @$etcd{qw(port peer data endpoint)} = ($port, $peer, $data, "127.0.0.1:$port");
+    $endpoint = $etcd->{endpoint};
+    wait_until(sub { health($port) }, 30, 'etcd to serve') or BAIL_OUT('etcd does not start: ' . slurp($etcd->{err}));
+    return $etcd;
+}
+
+sub health {
+    my ($port) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 1) or return;
+    print $socket "GET /health HTTP/1.0\r\n\r\n";
+    local $/;
+    return (<$socket> // '') =~ /"health":\s*"true"/;
+}
+
+sub etcd_stop {
+    my ($etcd, $signal) = @_;
+    kill $signal // 'TERM', $etcd->{pid};
+    finish($etcd, 20);
+    return;
+}
+
+sub etcdctl_cmd { return ($ENV{ETCDCTL} || 'etcdctl', '--endpoints', $endpoint, @_) }
+
+# What etcdctl prints.
+sub etcdctl {
+    my (@arguments) = @_;
+    my $process = run([etcdctl_cmd(@arguments)], seconds => 20);
+    diag "etcdctl @arguments: $process->{stderr}" if !defined $process->{code} || $process->{code} != 0;
+    return $process->{stdout};
+}
+
+sub keys_left {
+    my ($key) = @_;
+    return grep { length } split /\n/, etcdctl('get', '--prefix', '--keys-only', "$key/");
+}
+
+sub leases_left {
+    my ($first, @leases) = split /\n/, etcdctl('lease', 'list');
+    return grep { length } @leases;
+}
+
+END {
+    # Forked children of a script come by here too.
+    if ($$ == $main) {
+        my $status = $?;
+        for my $pid (keys %running) {
+            my @tree = ($pid);
+            for (my $i = 0; $i < @tree; $i++) {
+                push @tree, children_of($tree[$i]);
+            }
+            kill 'KILL', reverse @tree;
+            waitpid $pid, 0;
+        }
+        $? = $status;
+    }
+}
+
+1;

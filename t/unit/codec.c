@@ -1,0 +1,410 @@
+/* lock: the v3 codec and the splitter of streams, on answers as etcd gives them and as it never should. */
+#include "lock/json_stream.h"
+#include "lock/v3_codec.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct v3_names names;
+
+static int
+make_names(void **state)
+{
+	(void)state;
+	return v3_names_init(&names, "/lock", "owner-a", 0x1234);
+}
+
+static int
+free_names(void **state)
+{
+	(void)state;
+	v3_names_free(&names);
+	return 0;
+}
+
+static json_t *
+json(const char *text)
+{
+	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+	assert_non_null(object);
+	return object;
+}
+
+/* ENCODED must mean the same JSON as WANTED. Frees ENCODED. */
+static void
+assert_json(char *encoded, const char *wanted)
+{
+	json_t *a, *b = json(wanted);
+
+	assert_non_null(encoded);
+	a = json(encoded);
+	if (!json_equal(a, b))
+		fail_msg("%s is not %s", encoded, wanted);
+	json_decref(a);
+	json_decref(b);
+	free(encoded);
+}
+
+static void
+requests(void **state)
+{
+	(void)state;
+	assert_string_equal(names.key, "/lock/1234");
+	assert_json(v3_encode_grant(INT64_MAX, 60), "{\"ID\":\"9223372036854775807\",\"TTL\":\"60\"}");
+	assert_json(v3_encode_lease(4660), "{\"ID\":\"4660\"}");
+	assert_json(v3_encode_queue(&names), "{\"key\":\"L2xvY2sv\",\"range_end\":\"L2xvY2sw\",\"sort_order\":\"ASCEND\","
+					     "\"sort_target\":\"CREATE\"}");
+	assert_json(v3_encode_move(&names, 7, 4661),
+	    "{\"compare\":[{\"target\":\"MOD\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\",\"mod_revision\":\"7\"}],"
+	    "\"success\":[{\"request_put\":{\"key\":\"L2xvY2svMTIzNA==\",\"ignore_value\":true,\"lease\":\"4661\"}}],"
+	    "\"failure\":[{\"request_range\":{\"key\":\"L2xvY2svMTIzNA==\"}}]}");
+	assert_json(v3_encode_mark(&names, 5),
+	    "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\","
+	    "\"create_revision\":\"5\"}],\"success\":[{\"request_put\":{\"key\":\"L2xvY2svMTIzNA==\","
+	    "\"value\":\"AG93bmVyLWE=\",\"ignore_lease\":true}}],\"failure\":[]}");
+	assert_json(v3_encode_delete(&names, 5),
+	    "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\","
+	    "\"create_revision\":\"5\"}],\"success\":[{\"request_delete_range\":{\"key\":\"L2xvY2svMTIzNA==\"}}],"
+	    "\"failure\":[]}");
+}
+
+static void
+join_request_is_guarded(void **state)
+{
+	char *text = v3_encode_join(&names, 4660);
+	json_t *txn = json(text), *compare = json_array_get(json_object_get(txn, "compare"), 0);
+
+	(void)state;
+	/* A misspelt guard would make it unconditional: etcd ignores fields that it does not know. */
+	assert_int_equal(json_object_size(txn), 3);
+	assert_string_equal(json_string_value(json_object_get(compare, "target")), "CREATE");
+	assert_string_equal(json_string_value(json_object_get(compare, "create_revision")), "0");
+	assert_int_equal(json_array_size(json_object_get(txn, "success")), 2);
+	assert_int_equal(json_array_size(json_object_get(txn, "failure")), 2);
+	json_decref(txn);
+	free(text);
+}
+
+static void
+watch_request_has_both_keys(void **state)
+{
+	char *text = v3_encode_watch(&names, "/lock/99", 8);
+	struct json_stream stream = { 0 };
+	json_error_t error;
+	json_t *object;
+
+	(void)state;
+	assert_int_equal(json_stream_feed(&stream, text, strlen(text), 4096), 0);
+	for (int i = 0; i < 2; i++) {
+		json_t *create;
+
+		assert_int_equal(json_stream_next(&stream, &object, &error), 1);
+		create = json_object_get(object, "create_request");
+		assert_string_equal(json_string_value(json_object_get(create, "start_revision")), "8");
+		assert_int_equal(json_is_true(json_object_get(create, "prev_kv")), i == 1);
+		json_decref(object);
+	}
+	assert_int_equal(json_stream_next(&stream, &object, &error), 0);
+	json_stream_reset(&stream);
+	free(text);
+}
+
+#define KV(key, create, value) \
+	"{\"key\":\"" key "\",\"create_revision\":\"" create "\",\"mod_revision\":\"9\",\"value\":\"" value \
+	"\",\"lease\":\"4660\"}"
+
+static void
+queue_answer(void **state)
+{
+	/* /lock/12, /lock/x/34 (a nested name), /lock/1234, /lock/zz (no lease) */
+	json_t *answer = json("{\"header\":{\"revision\":\"20\"},\"kvs\":[" KV("L2xvY2svMTI=", "3", "AGE=") "," KV(
+	    "L2xvY2sveC8zNA==", "4", "YQ==") "," KV("L2xvY2svMTIzNA==", "5", "b3duZXItYQ==") "," KV("L2xvY2svenoh", "6",
+	    "") "],\"count\":\"4\"}");
+	struct v3_queue queue;
+
+	(void)state;
+	assert_null(v3_decode_queue(answer, &names, false, &queue));
+	assert_int_equal(queue.revision, 20);
+	assert_int_equal(queue.count, 2);
+	assert_string_equal(queue.entries[0].key, "/lock/12");
+	assert_true(v3_kv_released(&queue.entries[0]));
+	assert_false(v3_kv_released(&queue.entries[1]));
+	assert_int_equal(queue.entries[1].create_revision, 5);
+	assert_int_equal(queue.entries[1].lease, 4660);
+	v3_queue_free(&queue);
+	json_decref(answer);
+	answer = json("{\"header\":{\"revision\":\"20\"}}");
+	assert_null(v3_decode_queue(answer, &names, false, &queue));
+	assert_int_equal(queue.count, 0);
+	v3_queue_free(&queue);
+	json_decref(answer);
+}
+
+static void
+senseless_queues(void **state)
+{
+	static const char *const bad[] = {
+		"{}",
+		"{\"header\":{}}",
+		"{\"header\":{\"revision\":\"0\"}}",
+		"{\"header\":{\"revision\":\"-3\"}}",
+		"{\"header\":{\"revision\":\"9223372036854775808\"}}",
+		"{\"header\":{\"revision\":\"1.0\"}}",
+		"{\"header\":{\"revision\":\" 1\"}}",
+		"{\"header\":{\"revision\":true}}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":{}}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":[1]}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{}]}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{\"key\":\"L2xv*2sv\"}]}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{\"key\":1}]}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":[" KV("L2xvY2svMTI=", "5", "") "," KV("L2xvY2svMTM=", "5", "") "]}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":[" KV("L2xvY2svMTI=", "x", "") "]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json_t *answer = json(bad[i]);
+		struct v3_queue queue;
+
+		if (v3_decode_queue(answer, &names, false, &queue) == NULL)
+			fail_msg("accepted: %s", bad[i]);
+		assert_null(queue.entries);
+		json_decref(answer);
+	}
+}
+
+static void
+grants_and_keepalives(void **state)
+{
+	json_t *answer = json("{\"header\":{},\"ID\":\"4660\",\"TTL\":\"10\"}");
+	struct v3_grant grant;
+	int64_t ttl;
+
+	(void)state;
+	assert_null(v3_decode_grant(answer, &grant));
+	assert_int_equal(grant.lease, 4660);
+	assert_int_equal(grant.ttl_s, 10);
+	json_decref(answer);
+	for (int i = 0; i < 4; i++) {
+		static const char *const bad[] = { "{\"ID\":\"1\"}", "{\"ID\":\"1\",\"TTL\":\"-1\"}",
+			"{\"ID\":\"1\",\"TTL\":\"NaN\"}", "{\"ID\":\"1\",\"TTL\":\"9000000001\"}" };
+
+		answer = json(bad[i]);
+		assert_non_null(v3_decode_grant(answer, &grant));
+		json_decref(answer);
+	}
+	answer = json("{\"result\":{\"header\":{},\"ID\":\"4660\"}}");
+	assert_null(v3_decode_keepalive(answer, &ttl));
+	assert_int_equal(ttl, 0);
+	json_decref(answer);
+	answer = json("{\"ID\":\"4660\",\"TTL\":\"5\"}");
+	assert_non_null(v3_decode_keepalive(answer, &ttl));
+	json_decref(answer);
+}
+
+static void
+moves(void **state)
+{
+	struct v3_move move;
+	json_t *answer = json("{\"header\":{\"revision\":\"8\"},\"succeeded\":true,\"responses\":[{}]}");
+
+	(void)state;
+	assert_null(v3_decode_move(answer, &move));
+	assert_true(move.succeeded);
+	assert_int_equal(move.revision, 8);
+	json_decref(answer);
+	answer = json("{\"header\":{\"revision\":\"8\"},\"responses\":[{\"response_range\":{\"kvs\":[" KV(
+	    "L2xvY2svMTIzNA==", "5", "") "]}}]}");
+	assert_null(v3_decode_move(answer, &move));
+	assert_false(move.succeeded);
+	assert_int_equal(move.kv.mod_revision, 9);
+	v3_kv_free(&move.kv);
+	json_decref(answer);
+	answer = json("{\"header\":{\"revision\":\"8\"},\"responses\":[{\"response_range\":{}}]}");
+	assert_null(v3_decode_move(answer, &move));
+	assert_null(move.kv.key);
+	json_decref(answer);
+	answer = json("{\"header\":{\"revision\":\"8\"},\"succeeded\":\"true\",\"responses\":[]}");
+	assert_non_null(v3_decode_move(answer, &move));
+	json_decref(answer);
+}
+
+static void
+watch_messages(void **state)
+{
+	struct v3_watch_message message;
+	struct v3_event event;
+	json_t *object = json("{\"result\":{\"header\":{\"revision\":\"19\"},\"events\":[{\"type\":\"DELETE\",\"kv\":{\"key\":"
+			      "\"L2xvY2svMTIzNA==\",\"mod_revision\":\"19\"},\"prev_kv\":" KV("L2xvY2svMTIzNA==", "2", "AGE=") "},{"
+			      "\"kv\":" KV("L2xvY2svMTI=", "3", "YQ==") "}]}}");
+
+	(void)state;
+	assert_null(v3_decode_watch(object, &message));
+	assert_int_equal(message.events, 2);
+	assert_null(message.ended);
+	assert_null(v3_decode_event(object, 0, &event));
+	assert_true(event.deleted);
+	assert_true(v3_kv_released(&event.before));
+	v3_event_free(&event);
+	assert_null(v3_decode_event(object, 1, &event));
+	assert_false(event.deleted);
+	assert_null(event.before.key);
+	v3_event_free(&event);
+	json_decref(object);
+}
+
+static void
+watch_endings(void **state)
+{
+	static const struct {
+		const char *text, *ended;
+		int64_t compacted;
+	} cases[] = {
+		{ "{\"result\":{\"header\":{},\"canceled\":true,\"compact_revision\":\"20\"}}", "compacted", 20 },
+		{ "{\"result\":{\"header\":{},\"compact_revision\":\"20\"}}", "compacted", 20 },
+		{ "{\"result\":{\"header\":{},\"watch_id\":\"-1\",\"created\":true,\"canceled\":true,\"cancel_reason\":\"rpc error: "
+		  "bad token\"}}",
+		    "bad token", 0 },
+		{ "{\"error\":{\"grpc_code\":14,\"message\":\"etcdserver: no leader\"}}", "no leader", 0 },
+		{ "{\"error\":{\"code\":14}}", "without a message", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *object = json(cases[i].text);
+		struct v3_watch_message message;
+
+		assert_null(v3_decode_watch(object, &message));
+		assert_non_null(message.ended);
+		assert_non_null(strstr(message.ended, cases[i].ended));
+		assert_false(message.created);
+		assert_int_equal(message.compact_revision, cases[i].compacted);
+		json_decref(object);
+	}
+}
+
+static void
+verdicts(void **state)
+{
+	static const struct {
+		long status;
+		const char *body;
+		enum v3_verdict verdict;
+		const char *text;
+	} cases[] = {
+		{ 200, "{\"header\":{\"revision\":\"1\"}}", V3_OK, "" },
+		{ 200, "{\"result\":{\"header\":{},\"ID\":\"1\"}}\n", V3_OK, "" },
+		{ 404, "{\"error\":\"etcdserver: requested lease not found\",\"message\":\"etcdserver: requested lease not found\","
+		       "\"code\":5}",
+		    V3_LEASE_GONE, "lease not found" },
+		{ 404, "{\"code\":5,\"message\":\"etcdserver: requested lease not found\"}", V3_LEASE_GONE, "" },
+		{ 404, "{\"error\":\"etcdserver: requested lease not found\",\"code\":5}", V3_LEASE_GONE, "" },
+		{ 404, "{\"code\":5,\"message\":\"Not Found\"}", V3_NOT_ETCD, "Not Found" },
+		{ 412, "{\"message\":\"etcdserver: lease already exists\",\"code\":9}", V3_LEASE_EXISTS, "" },
+		{ 400, "{\"message\":\"etcdserver: authentication is not enabled\",\"code\":9}", V3_REFUSED, "" },
+		{ 503, "{\"message\":\"etcdserver: no leader\",\"code\":14}", V3_TRANSIENT, "no leader" },
+		{ 500, "{\"message\":\"context deadline exceeded\",\"code\":2}", V3_TRANSIENT, "" },
+		{ 429, "{\"message\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", V3_REFUSED, "space" },
+		{ 429, "{\"message\":\"etcdserver: too many requests\",\"code\":8}", V3_TRANSIENT, "" },
+		{ 403, "{\"message\":\"etcdserver: permission denied\",\"code\":7}", V3_REFUSED, "permission denied" },
+		{ 200, "{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"transport is closing\"}}", V3_TRANSIENT,
+		    "transport is closing" },
+		{ 404, "404 page not found\n", V3_NOT_ETCD, "404 page not found" },
+		{ 200, "<html>\x1b[2J</html>", V3_NOT_ETCD, "<html>?[2J" },
+		{ 200, "", V3_NOT_ETCD, "HTTP status 200" },
+		{ 200, "[]", V3_NOT_ETCD, "" },
+		{ 200, "{}", V3_NOT_ETCD, "" },
+		{ 200, "{\"header\":{},\"header\":{}}", V3_NOT_ETCD, "" },
+		{ 502, "Bad Gateway", V3_TRANSIENT, "502" },
+		{ 301, "", V3_NOT_ETCD, "301" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *answer;
+		char text[V3_TEXT] = "";
+		enum v3_verdict verdict = v3_judge(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
+
+		if (verdict != cases[i].verdict || strstr(text, cases[i].text) == NULL)
+			fail_msg("%s: verdict %d, text '%s'", cases[i].body, (int)verdict, text);
+		assert_int_equal(answer != NULL, verdict == V3_OK);
+		json_decref(answer);
+	}
+}
+
+/* The stream in pieces of every length gives the same objects. */
+static void
+streams_split_anywhere(void **state)
+{
+	const char *text = " {\"a\":\"}{\\\"\\\\\"}\n{\"b\":[{},[]]}{\"c\":1}";
+
+	(void)state;
+	for (size_t piece = 1; piece <= strlen(text); piece++) {
+		struct json_stream stream = { 0 };
+		json_error_t error;
+		json_t *object;
+		int objects = 0;
+
+		for (size_t at = 0; at < strlen(text); at += piece) {
+			size_t len = strlen(text) - at < piece ? strlen(text) - at : piece;
+
+			assert_int_equal(json_stream_feed(&stream, text + at, len, 1000), 0);
+			while (json_stream_next(&stream, &object, &error) == 1) {
+				assert_int_equal(json_object_size(object), 1);
+				json_decref(object);
+				objects++;
+			}
+		}
+		assert_int_equal(objects, 3);
+		json_stream_reset(&stream);
+	}
+}
+
+static void
+streams_that_are_none(void **state)
+{
+	static const char *const bad[] = { "[1]", "x", "}", "{a}", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "\"{}\"" };
+	struct json_stream stream = { 0 };
+	json_error_t error;
+	json_t *object;
+	char nul = '\0';
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(json_stream_feed(&stream, bad[i], strlen(bad[i]), 1000), 0);
+		assert_int_equal(json_stream_next(&stream, &object, &error), -1);
+		json_stream_reset(&stream);
+	}
+	assert_int_equal(json_stream_feed(&stream, &nul, 1, 1000), 0);
+	assert_int_equal(json_stream_next(&stream, &object, &error), -1);
+	json_stream_reset(&stream);
+	assert_int_equal(json_stream_feed(&stream, "{\"aaaaaaa", 9, 10), 0);
+	assert_int_equal(json_stream_feed(&stream, "aa", 2, 10), -1);
+	assert_int_equal(errno, EMSGSIZE);
+	json_stream_reset(&stream);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(requests, make_names, free_names),
+		cmocka_unit_test_setup_teardown(join_request_is_guarded, make_names, free_names),
+		cmocka_unit_test_setup_teardown(watch_request_has_both_keys, make_names, free_names),
+		cmocka_unit_test_setup_teardown(queue_answer, make_names, free_names),
+		cmocka_unit_test_setup_teardown(senseless_queues, make_names, free_names),
+		cmocka_unit_test(grants_and_keepalives),
+		cmocka_unit_test_setup_teardown(moves, make_names, free_names),
+		cmocka_unit_test(watch_messages),
+		cmocka_unit_test(watch_endings),
+		cmocka_unit_test(verdicts),
+		cmocka_unit_test(streams_split_anywhere),
+		cmocka_unit_test(streams_that_are_none),
+	};
+
+	return RUN_UNITS(tests);
+}

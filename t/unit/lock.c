@@ -1,0 +1,501 @@
+/* lock: the arithmetic of leases, the ledger, and the state machine against a backend that does what the test says. */
+#include "lock/lease.h"
+#include "lock/lock.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+margins(void **state)
+{
+	(void)state;
+	assert_int_equal(etcdlock_margin_ms(1), 200);
+	assert_int_equal(etcdlock_margin_ms(5), 500);
+	assert_int_equal(etcdlock_margin_ms(30), 3000);
+	assert_int_equal(etcdlock_margin_ms(60), 3000);
+	assert_int_equal(etcdlock_margin_ms(INT64_C(9000000000)), 3000);
+	assert_int_equal(lease_deadline(7, 60 * NSEC_PER_SEC), 7 + 57 * NSEC_PER_SEC);
+}
+
+static void
+timing_defaults_fit_every_ttl(void **state)
+{
+	struct etcdlock_timing timing;
+	char why[256];
+
+	(void)state;
+	for (int64_t ttl = 1; ttl < 5000; ttl++) {
+		etcdlock_timing_init(&timing);
+		timing.ttl_s = ttl;
+		assert_int_equal(etcdlock_timing_resolve(&timing, why, sizeof(why)), 0);
+		assert_int_equal(timing.refresh_ms, ttl * 500);
+		assert_true(timing.grace_ms > 0 && timing.grace_ms <= 10000);
+		assert_true(timing.refresh_ms + timing.grace_ms + etcdlock_margin_ms(ttl) < ttl * 1000);
+	}
+	etcdlock_timing_init(&timing);
+	timing.ttl_s = 60;
+	assert_int_equal(etcdlock_timing_resolve(&timing, why, sizeof(why)), 0);
+	assert_int_equal(timing.grace_ms, 10000);
+}
+
+static void
+timing_that_cannot_be_kept(void **state)
+{
+	static const struct etcdlock_timing bad[] = {
+		{ .ttl_s = 0, .grace_ms = -1 },
+		{ .ttl_s = -1, .grace_ms = -1 },
+		{ .ttl_s = INT64_MAX, .grace_ms = -1 },
+		{ .ttl_s = 10, .refresh_ms = 10000, .grace_ms = -1 },
+		{ .ttl_s = 10, .refresh_ms = INT64_MAX / 2, .grace_ms = -1 },
+		{ .ttl_s = 10, .grace_ms = INT64_MAX / 2 },
+		{ .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 3100 },
+	};
+	struct etcdlock_timing good = { .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 3000 };
+	char why[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct etcdlock_timing timing = bad[i];
+
+		why[0] = '\0';
+		assert_int_equal(etcdlock_timing_resolve(&timing, why, sizeof(why)), -1);
+		assert_non_null(strstr(why, "TTL"));
+	}
+	assert_int_equal(etcdlock_timing_resolve(&good, why, sizeof(why)), 0);
+}
+
+static void
+the_ledger(void **state)
+{
+	struct lease_ledger ledger = { 0 };
+	struct lease *leases[LEASES];
+
+	(void)state;
+	for (int i = 0; i < LEASES; i++) {
+		leases[i] = lease_open(&ledger, i, 60);
+		assert_non_null(leases[i]);
+		assert_true(leases[i]->id > 0);
+		assert_ptr_equal(lease_find(&ledger, leases[i]->id), leases[i]);
+		leases[i]->exposed = i != 7;
+	}
+	assert_null(lease_open(&ledger, 9, 60));
+	/* Only what is older than the lease of the key may go: a later one may still get the key. */
+	lease_retire_older(&ledger, leases[2]);
+	assert_true(leases[0]->revoke && leases[1]->revoke && !leases[2]->revoke && !leases[3]->revoke);
+	assert_ptr_equal(lease_next_retired(&ledger), leases[0]);
+	lease_close(leases[0]);
+	assert_ptr_equal(lease_next_retired(&ledger), leases[1]);
+	/* What etcd has never heard of need not be revoked. */
+	lease_retire_all(&ledger);
+	assert_int_equal(leases[7]->id, 0);
+	for (int i = 1; i < 7; i++) {
+		assert_ptr_equal(lease_next_retired(&ledger), leases[i]);
+		lease_close(leases[i]);
+	}
+	assert_null(lease_next_retired(&ledger));
+}
+
+/* --- the machine --- */
+
+/* A backend that counts what it is asked for. */
+static struct {
+	int joins, looks, follows, renews, firm, leaves, held, stops;
+} asked;
+
+static void *
+fake_new(struct etcdlock *lock)
+{
+	return lock;
+}
+
+static void
+fake_free(void *backend)
+{
+	(void)backend;
+}
+
+static void
+fake_join(void *backend)
+{
+	(void)backend;
+	asked.joins++;
+}
+
+static void
+fake_look(void *backend)
+{
+	(void)backend;
+	asked.looks++;
+}
+
+static void
+fake_follow(void *backend)
+{
+	(void)backend;
+	asked.follows++;
+}
+
+static void
+fake_renew(void *backend, bool firm)
+{
+	(void)backend;
+	asked.renews++;
+	asked.firm += firm;
+}
+
+static void
+fake_leave(void *backend, bool held)
+{
+	(void)backend;
+	asked.leaves++;
+	asked.held += held;
+}
+
+static void
+fake_stop(void *backend)
+{
+	(void)backend;
+	asked.stops++;
+}
+
+static const struct backend_ops fake = {
+	.new = fake_new,
+	.free = fake_free,
+	.join = fake_join,
+	.look = fake_look,
+	.follow = fake_follow,
+	.renew = fake_renew,
+	.leave = fake_leave,
+	.stop = fake_stop,
+};
+
+static struct etcdlock_client client;
+static struct etcdlock *lock;
+static enum etcdlock_event events[32];
+static size_t event_count;
+
+static void
+on_event(struct etcdlock *which, enum etcdlock_event event, void *arg)
+{
+	(void)which;
+	(void)arg;
+	events[event_count++] = event;
+}
+
+/* Runs the loop until COUNT events have come, at most 5 s. */
+static void
+await_events(size_t count)
+{
+	nsec limit = clock_now() + 5 * NSEC_PER_SEC;
+
+	while (event_count < count && clock_now() < limit)
+		event_base_loop(loop_base(client.loop), EVLOOP_NONBLOCK);
+	assert_int_equal(event_count, count);
+}
+
+static int
+make_lock(void **state)
+{
+	struct etcdlock_timing timing;
+	char why[ENDPOINTS_ERROR];
+
+	(void)state;
+	memset(&asked, 0, sizeof(asked));
+	event_count = 0;
+	client.loop = loop_new(NULL);
+	client.http = http_new(client.loop);
+	client.endpoints = endpoints_parse("localhost:1", why);
+	etcdlock_timing_init(&timing);
+	timing.delay_ms = 50;
+	if (etcdlock_timing_resolve(&timing, why, sizeof(why)) == -1)
+		return -1;
+	lock = etcdlock_new(&client, "/l", "me", &timing, on_event, NULL);
+	if (lock == NULL)
+		return -1;
+	lock->ops->free(lock->backend);
+	lock->ops = &fake;
+	lock->backend = lock;
+	return 0;
+}
+
+static int
+free_lock(void **state)
+{
+	(void)state;
+	etcdlock_free(lock);
+	http_free(client.http);
+	endpoints_free(client.endpoints);
+	loop_free(client.loop);
+	return 0;
+}
+
+static struct place
+place(long ahead)
+{
+	return (struct place){ .ahead = ahead, .holder = ahead ? "them" : NULL, .revision = 10, .create_revision = 9,
+		.term = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC } };
+}
+
+static void
+an_empty_queue_is_ours_at_once(void **state)
+{
+	struct place first = place(0);
+
+	(void)state;
+	assert_int_equal(etcdlock_lock(lock), 0);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_GRANTING);
+	lock_granted(lock);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_CONTENDING);
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+	assert_int_equal(event_count, 0); /* never from inside a call */
+	await_events(1);
+	assert_int_equal(events[0], ETCDLOCK_ACQUIRED);
+	assert_int_equal(etcdlock_deadline(lock), first.term.sent + 57 * NSEC_PER_SEC);
+	assert_int_equal(etcdlock_revision(lock), 10);
+	assert_int_equal(asked.follows, 1);
+	assert_int_equal(etcdlock_unlock(lock), 0);
+	assert_int_equal(asked.held, 1);
+	assert_int_equal(etcdlock_unlock(lock), -1);
+	assert_int_equal(errno, EINVAL);
+	lock_left(lock);
+	await_events(2);
+	assert_int_equal(events[1], ETCDLOCK_RELEASED);
+	assert_int_equal(etcdlock_deadline(lock), 0);
+}
+
+static void
+wait_behind_one(void)
+{
+	struct place second = place(1);
+
+	assert_int_equal(etcdlock_lock(lock), 0);
+	lock_granted(lock);
+	lock_placed(lock, &second);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+	await_events(1);
+	assert_int_equal(events[0], ETCDLOCK_QUEUE);
+	assert_string_equal(etcdlock_holder(lock), "them");
+	assert_int_equal(etcdlock_ahead(lock), 1);
+}
+
+static void
+a_clean_release_needs_no_delay(void **state)
+{
+	struct place first = place(0);
+
+	(void)state;
+	wait_behind_one();
+	lock_vanished(lock, true);
+	assert_int_equal(asked.looks, 1);
+	/* Only a look makes it ours. */
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+}
+
+static void
+who_vanishes_is_given_the_delay(void **state)
+{
+	struct place first = place(0);
+	nsec start;
+
+	(void)state;
+	wait_behind_one();
+	lock_vanished(lock, false);
+	start = clock_now();
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+	while (asked.looks < 2 && clock_now() < start + 5 * NSEC_PER_SEC)
+		event_base_loop(loop_base(client.loop), EVLOOP_NONBLOCK);
+	assert_int_equal(asked.looks, 2);
+	assert_true(clock_now() - start >= 49 * NSEC_PER_MSEC);
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+}
+
+static void
+a_vanishing_nobody_saw_is_no_release(void **state)
+{
+	struct place first = place(0);
+
+	(void)state;
+	wait_behind_one();
+	lock_placed(lock, &first); /* a look showed it, the watch has said nothing */
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+	lock_vanished(lock, true); /* now it has */
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+}
+
+static void
+a_worn_lease_is_renewed_before_the_start(void **state)
+{
+	struct place first = place(0);
+	struct lease_term fresh = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC };
+
+	(void)state;
+	wait_behind_one();
+	lock_vanished(lock, true);
+	first.term.sent = clock_now() - 45 * NSEC_PER_SEC;
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+	assert_int_equal(asked.firm, 1);
+	lock_renewed(lock, &fresh);
+	assert_int_equal(asked.looks, 2);
+	first.term = fresh;
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+}
+
+static void
+a_lost_place_is_taken_again(void **state)
+{
+	(void)state;
+	wait_behind_one();
+	lock_gone(lock, "deleted");
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_GRANTING);
+	while (asked.joins < 2)
+		event_base_loop(loop_base(client.loop), EVLOOP_ONCE);
+	assert_int_equal(event_count, 1); /* no loss: it was not held */
+}
+
+static void
+hold(void)
+{
+	struct place first = place(0);
+
+	assert_int_equal(etcdlock_lock(lock), 0);
+	lock_granted(lock);
+	lock_placed(lock, &first);
+	await_events(1);
+}
+
+static void
+trouble_is_doubt_and_no_loss(void **state)
+{
+	struct lease_term fresh = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC };
+
+	(void)state;
+	hold();
+	lock_trouble(lock, "http://x: timeout", true);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_DOUBTFUL);
+	assert_true(etcdlock_deadline(lock) > 0);
+	lock_renewed(lock, &fresh);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+	await_events(2);
+	assert_int_equal(events[1], ETCDLOCK_RENEWED);
+}
+
+static void
+a_key_that_is_gone_is_a_loss_at_once(void **state)
+{
+	(void)state;
+	hold();
+	lock_gone(lock, "its key is gone");
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
+	assert_int_equal(etcdlock_deadline(lock), 0);
+	await_events(2);
+	assert_int_equal(events[1], ETCDLOCK_DROPPED);
+	assert_string_equal(etcdlock_error(lock), "its key is gone");
+	assert_int_equal(etcdlock_lock(lock), -1);
+	/* The leases and the key are still to be cleaned up. */
+	assert_int_equal(etcdlock_unlock(lock), 0);
+	assert_int_equal(asked.leaves, 1);
+}
+
+static void
+a_lease_that_runs_out_warns_first(void **state)
+{
+	struct lease_term worn = { .ttl = 60 * NSEC_PER_SEC };
+
+	(void)state;
+	hold();
+	lock_trouble(lock, "http://x: no answer", false);
+	/* 57 s to the deadline, 10 s of grace before it: put the clock back to just before the grace, then the deadline. */
+	worn.sent = clock_now() - 47 * NSEC_PER_SEC + 20 * NSEC_PER_MSEC;
+	lock_renewed(lock, &worn);
+	lock_trouble(lock, "http://x: no answer", false);
+	await_events(3);
+	assert_int_equal(events[1], ETCDLOCK_RENEWED);
+	assert_int_equal(events[2], ETCDLOCK_EXPIRING);
+	assert_non_null(strstr(etcdlock_error(lock), "no answer"));
+	worn.sent = clock_now() - 57 * NSEC_PER_SEC + 20 * NSEC_PER_MSEC;
+	lock_renewed(lock, &worn);
+	await_events(5);
+	assert_int_equal(events[4], ETCDLOCK_DROPPED);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
+}
+
+static void
+an_older_key_is_a_loss(void **state)
+{
+	struct place second = place(1);
+
+	(void)state;
+	hold();
+	lock_placed(lock, &second);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
+}
+
+static void
+no_etcd_anywhere_is_said_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(etcdlock_lock(lock), 0);
+	lock_trouble(lock, "http://x: not etcd", true);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_RELEASING);
+	lock_left(lock);
+	await_events(1);
+	assert_int_equal(events[0], ETCDLOCK_REFUSED);
+	assert_int_equal(etcdlock_failure(lock), ETCDLOCK_FAILURE_REFUSED);
+	assert_string_equal(etcdlock_error(lock), "http://x: not etcd");
+}
+
+static void
+free_inside_the_callback(struct etcdlock *which, enum etcdlock_event event, void *arg)
+{
+	(void)event;
+	(void)arg;
+	event_count++;
+	etcdlock_free(which);
+	lock = NULL;
+}
+
+static void
+a_callback_may_free_the_lock(void **state)
+{
+	(void)state;
+	lock->on_event = free_inside_the_callback;
+	hold();
+	assert_null(lock);
+}
+
+int
+main(void)
+{
+#define WITH_LOCK(test) cmocka_unit_test_setup_teardown(test, make_lock, free_lock)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(margins),
+		cmocka_unit_test(timing_defaults_fit_every_ttl),
+		cmocka_unit_test(timing_that_cannot_be_kept),
+		cmocka_unit_test(the_ledger),
+		WITH_LOCK(an_empty_queue_is_ours_at_once),
+		WITH_LOCK(a_clean_release_needs_no_delay),
+		WITH_LOCK(who_vanishes_is_given_the_delay),
+		WITH_LOCK(a_vanishing_nobody_saw_is_no_release),
+		WITH_LOCK(a_worn_lease_is_renewed_before_the_start),
+		WITH_LOCK(a_lost_place_is_taken_again),
+		WITH_LOCK(trouble_is_doubt_and_no_loss),
+		WITH_LOCK(a_key_that_is_gone_is_a_loss_at_once),
+		WITH_LOCK(a_lease_that_runs_out_warns_first),
+		WITH_LOCK(an_older_key_is_a_loss),
+		WITH_LOCK(no_etcd_anywhere_is_said_at_once),
+		WITH_LOCK(a_callback_may_free_the_lock),
+	};
+
+	return RUN_UNITS(tests);
+}

@@ -1,0 +1,196 @@
+/* etcdlocker: the command line and the variables. */
+#include "etcdlocker/options.h"
+
+#include "unit.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct options options;
+static char why[OPTIONS_WHY];
+
+/* Parse LINE, split at blanks; "''" is an empty word. */
+static enum options_result
+parse(const char *line)
+{
+	static char copy[512], *argv[64];
+	char *rest = copy, *word;
+	int argc = 1;
+
+	strcpy(copy, line);
+	argv[0] = (char *)(uintptr_t)"etcdlocker";
+	while ((word = strsep(&rest, " ")) != NULL)
+		if (*word != '\0')
+			argv[argc++] = strcmp(word, "''") == 0 ? word + 2 : word;
+	argv[argc] = NULL;
+	why[0] = '\0';
+	return options_parse(&options, argc, argv, why);
+}
+
+static int
+clear_environment(void **state)
+{
+	(void)state;
+	return clearenv();
+}
+
+static void
+defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("-k /l cmd arg"), OPTIONS_RUN);
+	assert_string_equal(options.endpoints, "localhost:2379");
+	assert_string_equal(options.key, "/l");
+	assert_true(options.id[0] != '\0');
+	assert_int_equal(options.timing.ttl_s, 60);
+	assert_int_equal(options.timing.refresh_ms, 30000);
+	assert_int_equal(options.timing.grace_ms, 10000);
+	assert_int_equal(options.timing.wait_ms, -1);
+	assert_int_equal(options.timing.connect_ms, 5000);
+	assert_int_equal(options.timing.delay_ms, 1000);
+	assert_int_equal(options.conflict_code, 1);
+	assert_int_equal(options.signal, SIGTERM);
+	assert_int_equal(options.renewal, ETCDLOCK_RENEW_RAFT);
+	assert_string_equal(options.command[0], "cmd");
+	assert_string_equal(options.command[1], "arg");
+	assert_null(options.command[2]);
+}
+
+static void
+every_option(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("-e a:1,b:2 -i me -k /l -t 20 -r 5 -w 1.5 -E 75 --connect-timeout 250ms -g 2s -s USR1 "
+			       "--lock-delay 0 --renew keepalive --api v3 -v -- -x"),
+	    OPTIONS_RUN);
+	assert_string_equal(options.endpoints, "a:1,b:2");
+	assert_string_equal(options.id, "me");
+	assert_int_equal(options.timing.ttl_s, 20);
+	assert_int_equal(options.timing.refresh_ms, 5000);
+	assert_int_equal(options.timing.wait_ms, 1500);
+	assert_int_equal(options.conflict_code, 75);
+	assert_int_equal(options.timing.connect_ms, 250);
+	assert_int_equal(options.timing.grace_ms, 2000);
+	assert_int_equal(options.grace, 2 * NSEC_PER_SEC);
+	assert_int_equal(options.signal, SIGUSR1);
+	assert_int_equal(options.timing.delay_ms, 0);
+	assert_int_equal(options.renewal, ETCDLOCK_RENEW_KEEPALIVE);
+	assert_true(options.verbose);
+	assert_string_equal(options.command[0], "-x");
+}
+
+static void
+options_stop_at_the_command(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("-k /l sh -c -v --ttl 7"), OPTIONS_RUN);
+	assert_false(options.verbose);
+	assert_int_equal(options.timing.ttl_s, 60);
+	assert_string_equal(options.command[1], "-c");
+	assert_int_equal(parse("--key=/l --try sh"), OPTIONS_RUN);
+	assert_int_equal(options.timing.wait_ms, 0);
+}
+
+static void
+variables_stand_in(void **state)
+{
+	(void)state;
+	setenv("ETCD_LOCK_HOST", "env:1", 1);
+	setenv("ETCD_LOCK_ID", "env-id", 1);
+	setenv("ETCD_LOCK_KEY", "/env", 1);
+	setenv("ETCD_LOCK_TTL", "100", 1);
+	setenv("ETCD_LOCK_REFRESH", "10", 1);
+	assert_int_equal(parse("cmd"), OPTIONS_RUN);
+	assert_string_equal(options.endpoints, "env:1");
+	assert_string_equal(options.id, "env-id");
+	assert_string_equal(options.key, "/env");
+	assert_int_equal(options.timing.ttl_s, 100);
+	assert_int_equal(options.timing.refresh_ms, 10000);
+	/* An option beats its variable, a malformed one too; an empty one is unset. */
+	setenv("ETCD_LOCK_TTL", "rubbish", 1);
+	setenv("ETCD_LOCK_ID", "", 1);
+	assert_int_equal(parse("-t 40 -i opt cmd"), OPTIONS_RUN);
+	assert_int_equal(options.timing.ttl_s, 40);
+	assert_int_equal(parse("cmd"), OPTIONS_WRONG);
+	assert_non_null(strstr(why, "ETCD_LOCK_TTL"));
+	assert_int_equal(parse("--help"), OPTIONS_HELP);
+	clearenv();
+}
+
+static void
+bad_lines(void **state)
+{
+	static const struct {
+		const char *line, *names;
+	} cases[] = {
+		{ "", "no key" },
+		{ "-k /l", "no command" },
+		{ "-k /l --", "no command" },
+		{ "cmd", "no key" },
+		{ "-k '' cmd", "--key" },
+		{ "-i '' -k /l cmd", "--id" },
+		{ "-k", "-k needs a value" },
+		{ "--key", "--key needs a value" },
+		{ "--try=1 -k /l cmd", "--try takes no value" },
+		{ "-Z -k /l cmd", "-Z" },
+		{ "--frobnicate -k /l cmd", "--frobnicate" },
+		{ "-k /l -t abc cmd", "'abc'" },
+		{ "-k /l -t '' cmd", "--ttl" },
+		{ "-k /l -t 0 cmd", "'0'" },
+		{ "-k /l -t -5 cmd", "negative" },
+		{ "-k /l -t 1.5 cmd", "whole number of seconds" },
+		{ "-k /l -t 99999999999999999999 cmd", "more than 100 years" },
+		{ "-k /l -r 0 cmd", "--refresh" },
+		{ "-k /l -r x cmd", "--refresh" },
+		{ "-k /l -t 10 -r 10 cmd", "TTL of 10 s is too short" },
+		{ "-k /l -t 10 -r 2 -g 20 cmd", "grace 20s" },
+		{ "-k /l -t 10 -r 5 -g 3.5 cmd", "margin 1s" },
+		{ "-k /l -w x cmd", "--wait" },
+		{ "-k /l -w -1 cmd", "negative" },
+		{ "-k /l -E 256 cmd", "0 to 255" },
+		{ "-k /l -E -1 cmd", "0 to 255" },
+		{ "-k /l -E x cmd", "'x'" },
+		{ "-k /l -s NOSUCH cmd", "'NOSUCH'" },
+		{ "-k /l -s 0 cmd", "'0'" },
+		{ "-k /l -s 65 cmd", "'65'" },
+		{ "-k /l --connect-timeout 1d cmd", "--connect-timeout" },
+		{ "-k /l --lock-delay soon cmd", "--lock-delay" },
+		{ "-k /l --renew gossip cmd", "raft and keepalive" },
+		{ "-k /l --api v4 cmd", "v3" },
+		{ "-k /l --api v2 cmd", "not supported yet" },
+		{ "-k /l -n cmd", "not supported yet" },
+		{ "-k /l --ping cmd", "not supported yet" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (parse(cases[i].line) != OPTIONS_WRONG || strstr(why, cases[i].names) == NULL)
+			fail_msg("'%s' gave '%s', which does not say '%s'", cases[i].line, why, cases[i].names);
+	}
+}
+
+static void
+node_variable_is_refused(void **state)
+{
+	(void)state;
+	setenv("ETCD_CHILD_IS_NODE", "1", 1);
+	assert_int_equal(parse("-k /l cmd"), OPTIONS_WRONG);
+	assert_non_null(strstr(why, "ETCD_CHILD_IS_NODE"));
+	clearenv();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(defaults, clear_environment),
+		cmocka_unit_test_setup(every_option, clear_environment),
+		cmocka_unit_test_setup(options_stop_at_the_command, clear_environment),
+		cmocka_unit_test_setup(variables_stand_in, clear_environment),
+		cmocka_unit_test_setup(bad_lines, clear_environment),
+		cmocka_unit_test_setup(node_variable_is_refused, clear_environment),
+	};
+
+	return RUN_UNITS(tests);
+}
