@@ -3,11 +3,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static int inherited[1024];
-static unsigned inherited_count;
+/* Sorted. More than this are neither closed nor told from ours, beyond the last one noted. */
+#define INHERITED 1024
+
+static int inherited[INHERITED];
+static size_t inherited_count;
 
 int
 descriptors_fix_standard(void)
@@ -34,6 +39,19 @@ descriptors_fix_standard(void)
 	return 0;
 }
 
+static void
+note(int fd)
+{
+	size_t at = inherited_count;
+
+	if (fd <= 2 || inherited_count == INHERITED)
+		return;
+	for (; at > 0 && inherited[at - 1] > fd; at--)
+		inherited[at] = inherited[at - 1];
+	inherited[at] = fd;
+	inherited_count++;
+}
+
 void
 descriptors_note_inherited(void)
 {
@@ -41,15 +59,39 @@ descriptors_note_inherited(void)
 	struct dirent *entry;
 
 	inherited_count = 0;
-	if (dir == NULL)
+	if (dir == NULL) {
+		for (int fd = 3; fd < INHERITED; fd++)
+			if (fcntl(fd, F_GETFD) != -1)
+				note(fd);
 		return;
-	while ((entry = readdir(dir)) != NULL && inherited_count < sizeof(inherited) / sizeof(inherited[0])) {
-		int fd = atoi(entry->d_name);
-
-		if (fd > 2 && fd != dirfd(dir))
-			inherited[inherited_count++] = fd;
 	}
+	while ((entry = readdir(dir)) != NULL)
+		if (atoi(entry->d_name) != dirfd(dir))
+			note(atoi(entry->d_name));
 	closedir(dir);
+}
+
+static void
+hide(unsigned first, unsigned last)
+{
+	if (first > last || close_range(first, last, CLOSE_RANGE_CLOEXEC) == 0)
+		return;
+	/* Linux 5.10 has no CLOSE_RANGE_CLOEXEC. */
+	for (unsigned fd = first; fd <= last && fd < INHERITED; fd++)
+		(void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+}
+
+void
+descriptors_hide_ours(void)
+{
+	unsigned first = 3;
+
+	for (size_t i = 0; i < inherited_count; i++) {
+		hide(first, (unsigned)inherited[i] - 1);
+		first = (unsigned)inherited[i] + 1;
+	}
+	if (inherited_count < INHERITED)
+		hide(first, ~0U);
 }
 
 void

@@ -6,9 +6,12 @@
  * lands there; they are close-on-exec, so that COMMAND finds them closed as they were. Returns 0, or -1 with errno. */
 __attribute__((warn_unused_result)) int descriptors_fix_standard(void);
 
-/* Note which descriptors from 3 on are open now. Call it before opening any. Without /proc, or where they do not fit
- * into the fixed table, some are not noted and stay open in us. */
+/* Note which descriptors from 3 on are open now. Call it before opening any. */
 void descriptors_note_inherited(void);
+
+/* Mark every descriptor from 3 on that was not noted close-on-exec: libraries open some that are not. For a child before
+ * exec; async-signal-safe. */
+void descriptors_hide_ours(void);
 
 /* Close those, once COMMAND has its own: else we would keep its pipes open and its mounts busy. */
 void descriptors_close_inherited(void);

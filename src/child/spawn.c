@@ -1,5 +1,7 @@
 #include "child/spawn.h"
 
+#include "child/descriptors.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -44,6 +46,7 @@ become_command(const struct spawn *spawn, pid_t parent, int report)
 		fail(report, SPAWN_PARENT, errno);
 	if (getppid() != parent)
 		fail(report, SPAWN_PARENT, ESRCH);
+	descriptors_hide_ours();
 	signals_restore(spawn->signals);
 	execvpe(spawn->argv[0], spawn->argv, spawn->envp);
 	fail(report, SPAWN_EXEC, errno);

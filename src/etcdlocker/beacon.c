@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
@@ -9,6 +10,9 @@
 
 /* Behind the key in its own name: '/' and a lease in hex. */
 #define OWNER_SUFFIX 32
+
+/* The sentinel comes first, if it can. */
+#define LAST_RESORT_LAG (50 * NSEC_PER_MSEC)
 
 int
 beacon_open(struct beacon_link *link, size_t key_len)
@@ -23,11 +27,25 @@ beacon_open(struct beacon_link *link, size_t key_len)
 	return pipe2(link->lifeline, O_CLOEXEC | O_NONBLOCK);
 }
 
+int
+beacon_attach(struct beacon_link *link)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
+
+	close(link->lifeline[1]);
+	return timer_create(CLOCK_BOOTTIME, &event, &link->last_resort);
+}
+
+static struct itimerspec
+once_at(nsec at)
+{
+	return (struct itimerspec){ .it_value = { .tv_sec = at / NSEC_PER_SEC, .tv_nsec = at % NSEC_PER_SEC } };
+}
+
 void
 beacon_set(struct beacon_link *link, nsec kill_by)
 {
-	struct itimerspec spec = { .it_value = {
-				       .tv_sec = kill_by / NSEC_PER_SEC, .tv_nsec = kill_by % NSEC_PER_SEC } };
+	struct itimerspec spec = once_at(kill_by), last = once_at(kill_by == 0 ? 0 : kill_by + LAST_RESORT_LAG);
 
 	/* The memory first: the sentinel looks there when the timer goes off. */
 	atomic_store(&link->shared->kill_by, kill_by);
@@ -35,6 +53,7 @@ beacon_set(struct beacon_link *link, nsec kill_by)
 		atomic_store(&link->shared->held, true);
 	/* Cannot fail with these arguments; if it did, the sentinel would act too early, never too late. */
 	(void)timerfd_settime(link->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	(void)timer_settime(link->last_resort, TIMER_ABSTIME, &last, NULL);
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct beacon {
 	_Atomic int64_t kill_by;         /* when the tree must be killed; 0: nothing to guard */
@@ -24,10 +25,15 @@ struct beacon_link {
 	size_t size;     /* of the shared memory */
 	int timer_fd;    /* CLOCK_BOOTTIME; set by the supervisor, read by the sentinel */
 	int lifeline[2]; /* a pipe: the supervisor sees its end when the sentinel is gone */
+	timer_t last_resort; /* the supervisor's: SIGKILL to itself, from the kernel */
 };
 
 /* Make the link for keys of up to KEY_LEN bytes. Returns 0, or -1 with errno. */
 __attribute__((warn_unused_result)) int beacon_open(struct beacon_link *link, size_t key_len);
+
+/* The supervisor's side, once, after the fork. From now on a deadline that passes kills this process even while it and
+ * the sentinel are stopped, and COMMAND with it (PR_SET_PDEATHSIG). Returns 0, or -1 with errno. */
+__attribute__((warn_unused_result)) int beacon_attach(struct beacon_link *link);
 
 /* The supervisor's side: the tree must be dead by KILL_BY; 0: there is none to guard. */
 void beacon_set(struct beacon_link *link, nsec kill_by);

@@ -206,7 +206,6 @@ sentinel_run(struct supervisor_setup *setup)
 		return EXIT_COMMAND;
 	}
 	if (sentinel.supervisor == 0) {
-		close(link->lifeline[1]);
 		close(sentinel.signal_fd);
 		exit(supervisor_run(setup));
 	}

@@ -528,8 +528,8 @@ supervisor_run(const struct supervisor_setup *setup)
 		.report_fd = -1,
 		.tty = -1 };
 
-	if (tree_adopt() == -1)
-		outcome_set(&sup.outcome, CAUSE_NOT_ACQUIRED, 0, "cannot become a subreaper: %s", strerror(errno));
+	if (tree_adopt() == -1 || beacon_attach(setup->link) == -1)
+		outcome_set(&sup.outcome, CAUSE_NOT_ACQUIRED, 0, "cannot guard a command: %s", strerror(errno));
 	else if (set_up(&sup) == 0 && etcdlock_lock(sup.lock) == 0)
 		event_base_dispatch(loop_base(sup.loop));
 	if (outcome_line(&sup.outcome) != NULL)

@@ -94,11 +94,11 @@ for my $signal (qw(TERM KILL SEGV)) {
     signal_process($owner, 'TERM');
     is finish($owner), 143, 'a command that ignores TERM is killed after the grace, and the code stays 143';
     clean('after the grace');
-    $owner = start_locker(['-k', $key, '--', 'sh', '-c', "trap '' TERM; echo ready; while :; do sleep 0.1; done"]);
+    $owner = start_locker(['-v', '-k', $key, '--', 'sh', '-c', "trap '' TERM; echo ready; while :; do sleep 0.1; done"]);
     wait_until(sub { slurp($owner->{out}) =~ /ready/ }, 10, 'the command to run');
     signal_process($owner, 'TERM');
-    # Two of the same would be one where both come before either is read.
-    signal_process($owner, 'INT');
+    wait_until(sub { slurp($owner->{err}) =~ /got signal TERM/ }, 10, 'the first signal to be seen');
+    signal_process($owner, 'TERM');
     is finish($owner, 8), 143, 'a second stop signal does not wait for the grace';
     clean('after the second signal');
 }

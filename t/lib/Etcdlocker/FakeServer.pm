@@ -1,11 +1,11 @@
 package Etcdlocker::FakeServer;
 
 # An HTTP server that does what a real etcd will not: garbage, truncation, silence. A script gives it a function that
-# gets path, body and the number of the request, and returns the bytes to answer with. Before they are sent in pieces:
+# gets the path and the body of each request and returns what to answer with:
+#   json("text")       an HTTP answer with this body; the connection is kept
 #   "text"             these bytes, then the connection is closed
-#   json("text")       an HTTP answer with this body
-#   undef              silence: the connection stays open
 #   \"text"            these bytes, then silence
+#   undef              silence
 
 use strict;
 use warnings;
@@ -34,15 +34,13 @@ sub fake_server {
         # Not to outlive a script that is killed.
         $SIG{ALRM} = sub { POSIX::_exit(0) };
         alarm 300;
-        my $count = 0;
         while (1) {
             my $client = $socket->accept or next;
-            $count++;
             my $child = fork // next;
             if ($child == 0) {
                 close $socket;
                 alarm 120;
-                serve($client, $answer, $count);
+                serve($client, $answer);
                 POSIX::_exit(0);
             }
         }
@@ -51,32 +49,36 @@ sub fake_server {
     return '127.0.0.1:' . $socket->sockport;
 }
 
+sub read_request {
+    my ($client) = @_;
+    my ($path, $length, $body) = (undef, 0, '');
+    while (defined(my $line = <$client>)) {
+        $path //= $1 if $line =~ /^\S+ (\S+)/;
+        $length = $1 if $line =~ /^content-length:\s*(\d+)/i;
+        last if $line =~ /^\r?\n$/;
+    }
+    read $client, $body, $length if $length;
+    return ($path, $body);
+}
+
 sub serve {
-    my ($client, $answer, $count) = @_;
+    my ($client, $answer) = @_;
+    local $SIG{PIPE} = 'IGNORE'; # the client may hang up
     while (1) {
-        my ($head, $length) = ('', 0);
-        while (defined(my $line = <$client>)) {
-            $head .= $line;
-            $length = $1 if $line =~ /^content-length:\s*(\d+)/i;
-            last if $line =~ /^\r?\n$/;
-        }
-        my ($path) = $head =~ /^\S+ (\S+)/ or return;
-        my $body = '';
-        read $client, $body, $length if $length;
-        my $bytes = $answer->($path, $body, $count);
-        if (!defined $bytes || ref $bytes) {
-            syswrite $client, $$bytes if ref $bytes;
-            1 while sysread $client, my $rest, 4096;
-            return;
-        }
-        # Large answers in several writes; the client may hang up.
-        local $SIG{PIPE} = 'IGNORE';
+        my ($path, $body) = read_request($client);
+        return if !defined $path;
+        my $reply = $answer->($path, $body);
+        my $silent = !defined $reply || ref $reply;
+        my $bytes = ref $reply ? $$reply : $reply // '';
         while (length $bytes) {
             my $sent = syswrite($client, $bytes, 65536) or return;
             substr $bytes, 0, $sent, '';
         }
-        return if $head !~ /HTTP\/1\.1/ || $bytes eq '' && !$client->connected;
-        return unless $answer->('keep', '', $count);
+        if ($silent) {
+            1 while sysread $client, my $rest, 4096;
+            return;
+        }
+        return if $reply !~ /\AHTTP\/1\.1 .*\r\ncontent-length:/si;
     }
 }
 

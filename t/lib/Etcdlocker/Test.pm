@@ -15,7 +15,7 @@ use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(
     $dir $locker $probe free_port etcd_start etcd_stop etcd_need etcdctl etcdctl_cmd keys_left leases_left
-    start finish run run_locker start_locker signal_process slurp spew wait_until alive children_of now
+    etcd_endpoint start finish run run_locker start_locker signal_process slurp spew wait_until alive children_of now
 );
 
 our $dir = tempdir('etcdlocker-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -150,6 +150,8 @@ sub run_locker {
 }
 
 # --- etcd ---
+
+sub etcd_endpoint { return $endpoint }
 
 sub etcd_binary { return $ENV{ETCD} || 'etcd' }
 
