@@ -24,10 +24,8 @@ struct option_row {
 static int
 set_endpoints(struct options *options, const char *value, char *why, size_t size)
 {
-	(void)why;
-	(void)size;
 	options->endpoints = value;
-	return 0;
+	return etcdlock_check_endpoints(value, why, size);
 }
 
 static int

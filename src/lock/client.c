@@ -32,6 +32,18 @@ fail:
 	return NULL;
 }
 
+int
+etcdlock_check_endpoints(const char *endpoints, char *why, size_t size)
+{
+	char wrong[ENDPOINTS_ERROR];
+	struct endpoints *parsed = endpoints_parse(endpoints, wrong);
+
+	if (parsed == NULL)
+		snprintf(why, size, "%s", wrong);
+	endpoints_free(parsed);
+	return parsed == NULL ? -1 : 0;
+}
+
 void
 etcdlock_client_free(struct etcdlock_client *client)
 {

@@ -98,6 +98,9 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
 struct etcdlock_client *etcdlock_client_new(
     struct event_base *base, const char *endpoints, etcdlock_log_fn log, void *log_arg, char *why, size_t size);
 
+/* Check a list of endpoints as etcdlock_client_new() would. Returns 0, or -1 and a sentence in WHY (of SIZE bytes). */
+int etcdlock_check_endpoints(const char *endpoints, char *why, size_t size);
+
 /* Free a client without locks. NULL is fine. */
 void etcdlock_client_free(struct etcdlock_client *client);
 

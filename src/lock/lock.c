@@ -119,6 +119,10 @@ on_connect_limit(void *arg)
 	struct etcdlock *lock = arg;
 	char span[DURATION_TEXT];
 
+	/* The first try may still be out. */
+	if (lock->trouble[0] == '\0')
+		snprintf(lock->trouble, sizeof(lock->trouble), "%.200s: silence",
+		    endpoints_current(lock->client->endpoints)->name);
 	snprintf(lock->error, sizeof(lock->error), "no answer from etcd for %s: %s",
 	    duration_text(lock->timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
 	lock_fail(lock, ETCDLOCK_FAILURE_UNREACHABLE);
