@@ -20,8 +20,8 @@ print_descriptors(void)
 
 		if (flags == -1 || fstat(fd, &info) == -1)
 			continue;
-		printf("fd %d mode %o inode %lu flags %d status %d\n", fd, (unsigned)info.st_mode, (unsigned long)info.st_ino,
-		    flags, fcntl(fd, F_GETFL));
+		printf("fd %d mode %o inode %lu flags %d status %d\n", fd, (unsigned)info.st_mode,
+		    (unsigned long)info.st_ino, flags, fcntl(fd, F_GETFL));
 	}
 }
 

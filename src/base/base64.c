@@ -13,7 +13,7 @@ base64_encode(const void *bytes, size_t len)
 	const unsigned char *in = bytes;
 	char *text, *out;
 
-	text = out = malloc((len + 2) / 3 * 4 + 1);
+	text = out = calloc((len + 2) / 3 + 1, 4);
 	if (text == NULL)
 		return NULL;
 	for (; len >= 3; in += 3, len -= 3) {

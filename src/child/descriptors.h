@@ -9,8 +9,8 @@ __attribute__((warn_unused_result)) int descriptors_fix_standard(void);
 /* Note which descriptors from 3 on are open now. Call it before opening any. */
 void descriptors_note_inherited(void);
 
-/* Mark every descriptor from 3 on that was not noted close-on-exec: libraries open some that are not. For a child before
- * exec; async-signal-safe. */
+/* Mark every descriptor from 3 on that was not noted close-on-exec: libraries open some that are not. For a child
+ * before exec; async-signal-safe. */
 void descriptors_hide_ours(void);
 
 /* Close those, once COMMAND has its own: else we would keep its pipes open and its mounts busy. */

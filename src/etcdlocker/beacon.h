@@ -22,9 +22,9 @@ struct beacon {
 /* The two ends: one object before the fork, used by both sides after it. */
 struct beacon_link {
 	struct beacon *shared;
-	size_t size;     /* of the shared memory */
-	int timer_fd;    /* CLOCK_BOOTTIME; set by the supervisor, read by the sentinel */
-	int lifeline[2]; /* a pipe: the supervisor sees its end when the sentinel is gone */
+	size_t size;         /* of the shared memory */
+	int timer_fd;        /* CLOCK_BOOTTIME; set by the supervisor, read by the sentinel */
+	int lifeline[2];     /* a pipe: the supervisor sees its end when the sentinel is gone */
 	timer_t last_resort; /* the supervisor's: SIGKILL to itself, from the kernel */
 };
 

@@ -1,7 +1,12 @@
 #include "lock/json_stream.h"
 
 #include <stdio.h>
-#include <string.h>
+
+static bool
+is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
 
 int
 json_stream_feed(struct json_stream *stream, const char *bytes, size_t len, size_t limit)
@@ -38,7 +43,7 @@ json_stream_next(struct json_stream *stream, json_t **object, json_error_t *erro
 	size_t blank = 0;
 
 	if (stream->scanned == 0) {
-		while (blank < pending->len && memchr(" \t\r\n", pending->data[blank], 4) != NULL)
+		while (blank < pending->len && is_blank(pending->data[blank]))
 			blank++;
 		strbuf_consume(pending, blank);
 		if (pending->len > 0 && pending->data[0] != '{') {

@@ -30,8 +30,7 @@ dump(json_t *object)
 int
 v3_names_init(struct v3_names *names, const char *lock, const char *id, int64_t lease)
 {
-	size_t id_len = strlen(id);
-	char *released = calloc(1, id_len + 2), *end;
+	char *released = str_printf("%c%s", '\0', id), *end;
 
 	*names = (struct v3_names){ 0 };
 	names->prefix = str_printf("%s/", lock);
@@ -39,12 +38,11 @@ v3_names_init(struct v3_names *names, const char *lock, const char *id, int64_t 
 	/* The end of the range: the prefix with its last byte, a '/', raised by one. */
 	end = str_printf("%s%c", lock, '/' + 1);
 	if (released != NULL && end != NULL && names->prefix != NULL && names->key != NULL) {
-		memcpy(released + 1, id, id_len);
 		names->prefix64 = base64_encode(names->prefix, strlen(names->prefix));
 		names->end64 = base64_encode(end, strlen(end));
 		names->key64 = base64_encode(names->key, strlen(names->key));
-		names->id64 = base64_encode(id, id_len);
-		names->released64 = base64_encode(released, id_len + 1);
+		names->id64 = base64_encode(id, strlen(id));
+		names->released64 = base64_encode(released, strlen(id) + 1);
 	}
 	free(released);
 	free(end);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 /* Seconds of silence on a connection before TCP asks whether the peer is there, and between the asking. */
 #define TCP_KEEPALIVE_S 15L
@@ -17,7 +16,7 @@ struct http {
 	struct timer timer;         /* libcurl's one timer */
 	struct curl_slist *headers; /* of every request */
 	struct curl_slist *leader_headers;
-	LIST_HEAD(, http_request) requests;
+	struct http_request *requests;
 };
 
 struct http_request {
@@ -27,7 +26,7 @@ struct http_request {
 	struct strbuf received;
 	int overflow; /* errno of what did not fit */
 	char error[CURL_ERROR_SIZE];
-	LIST_ENTRY(http_request) link;
+	struct http_request *prev, *next; /* of http->requests */
 };
 
 /* Called by libcurl: may only store. What is stored is handed on by http_drain(). */
@@ -45,7 +44,12 @@ store_bytes(char *bytes, size_t size, size_t count, void *arg)
 static void
 request_free(struct http_request *request)
 {
-	LIST_REMOVE(request, link);
+	if (request->prev != NULL)
+		request->prev->next = request->next;
+	else
+		request->http->requests = request->next;
+	if (request->next != NULL)
+		request->next->prev = request->prev;
 	if (request->easy != NULL) {
 		curl_multi_remove_handle(request->http->multi, request->easy);
 		curl_easy_cleanup(request->easy);
@@ -82,7 +86,7 @@ request_deliver(struct http_request *request)
 	request->received = (struct strbuf){ 0 };
 	request->spec.on_data(request->spec.arg, bytes.data, bytes.len);
 	strbuf_free(&bytes);
-	LIST_FOREACH (still, &http->requests, link)
+	for (still = http->requests; still != NULL; still = still->next)
 		if (still == request)
 			return true;
 	return false;
@@ -126,7 +130,7 @@ http_drain(struct http *http)
 	int left;
 
 again:
-	LIST_FOREACH (request, &http->requests, link) {
+	for (request = http->requests; request != NULL; request = request->next) {
 		if (request->spec.on_data != NULL && request->received.len > 0) {
 			request_deliver(request);
 			goto again; /* the callback may have changed the list */
@@ -235,7 +239,6 @@ http_new(struct loop *loop)
 		return NULL;
 	}
 	http->loop = loop;
-	LIST_INIT(&http->requests);
 	timer_init(&http->timer, on_timer, http);
 	http->multi = curl_multi_init();
 	http->headers = headers_with(NULL, "Content-Type: application/json");
@@ -256,8 +259,10 @@ http_free(struct http *http)
 {
 	if (http == NULL)
 		return;
-	while (!LIST_EMPTY(&http->requests))
-		request_free(LIST_FIRST(&http->requests));
+	for (struct http_request *request = http->requests, *next; request != NULL; request = next) {
+		next = request->next;
+		request_free(request);
+	}
 	if (http->multi != NULL)
 		curl_multi_cleanup(http->multi);
 	timer_disarm(http->loop, &http->timer);
@@ -322,7 +327,10 @@ http_start(struct http *http, const struct http_spec *spec)
 		return NULL;
 	request->http = http;
 	request->spec = *spec;
-	LIST_INSERT_HEAD(&http->requests, request, link);
+	request->next = http->requests;
+	if (request->next != NULL)
+		request->next->prev = request;
+	http->requests = request;
 	request->easy = curl_easy_init();
 	if (request->easy == NULL || set_options(request) != CURLE_OK ||
 	    curl_multi_add_handle(http->multi, request->easy) != CURLM_OK) {

@@ -56,8 +56,9 @@ requests(void **state)
 	assert_string_equal(names.key, "/lock/1234");
 	assert_json(v3_encode_grant(INT64_MAX, 60), "{\"ID\":\"9223372036854775807\",\"TTL\":\"60\"}");
 	assert_json(v3_encode_lease(4660), "{\"ID\":\"4660\"}");
-	assert_json(v3_encode_queue(&names), "{\"key\":\"L2xvY2sv\",\"range_end\":\"L2xvY2sw\",\"sort_order\":\"ASCEND\","
-					     "\"sort_target\":\"CREATE\"}");
+	assert_json(v3_encode_queue(&names),
+	    "{\"key\":\"L2xvY2sv\",\"range_end\":\"L2xvY2sw\",\"sort_order\":\"ASCEND\","
+	    "\"sort_target\":\"CREATE\"}");
 	assert_json(v3_encode_move(&names, 7, 4661),
 	    "{\"compare\":[{\"target\":\"MOD\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\",\"mod_revision\":\"7\"}],"
 	    "\"success\":[{\"request_put\":{\"key\":\"L2xvY2svMTIzNA==\",\"ignore_value\":true,\"lease\":\"4661\"}}],"
@@ -161,7 +162,8 @@ senseless_queues(void **state)
 		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{}]}",
 		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{\"key\":\"L2xv*2sv\"}]}",
 		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{\"key\":1}]}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":[" KV("L2xvY2svMTI=", "5", "") "," KV("L2xvY2svMTM=", "5", "") "]}",
+		"{\"header\":{\"revision\":\"1\"},\"kvs\":[" KV("L2xvY2svMTI=", "5", "") "," KV(
+		    "L2xvY2svMTM=", "5", "") "]}",
 		"{\"header\":{\"revision\":\"1\"},\"kvs\":[" KV("L2xvY2svMTI=", "x", "") "]}",
 	};
 
@@ -238,9 +240,11 @@ watch_messages(void **state)
 {
 	struct v3_watch_message message;
 	struct v3_event event;
-	json_t *object = json("{\"result\":{\"header\":{\"revision\":\"19\"},\"events\":[{\"type\":\"DELETE\",\"kv\":{\"key\":"
-			      "\"L2xvY2svMTIzNA==\",\"mod_revision\":\"19\"},\"prev_kv\":" KV("L2xvY2svMTIzNA==", "2", "AGE=") "},{"
-			      "\"kv\":" KV("L2xvY2svMTI=", "3", "YQ==") "}]}}");
+	json_t *object =
+	    json("{\"result\":{\"header\":{\"revision\":\"19\"},\"events\":[{\"type\":\"DELETE\",\"kv\":{\"key\":"
+		 "\"L2xvY2svMTIzNA==\",\"mod_revision\":\"19\"},\"prev_kv\":" KV(
+		     "L2xvY2svMTIzNA==", "2", "AGE=") "},{"
+						      "\"kv\":" KV("L2xvY2svMTI=", "3", "YQ==") "}]}}");
 
 	(void)state;
 	assert_null(v3_decode_watch(object, &message));
@@ -298,8 +302,9 @@ verdicts(void **state)
 	} cases[] = {
 		{ 200, "{\"header\":{\"revision\":\"1\"}}", V3_OK, "" },
 		{ 200, "{\"result\":{\"header\":{},\"ID\":\"1\"}}\n", V3_OK, "" },
-		{ 404, "{\"error\":\"etcdserver: requested lease not found\",\"message\":\"etcdserver: requested lease not found\","
-		       "\"code\":5}",
+		{ 404,
+		    "{\"error\":\"etcdserver: requested lease not found\",\"message\":\"etcdserver: requested lease not found\","
+		    "\"code\":5}",
 		    V3_LEASE_GONE, "lease not found" },
 		{ 404, "{\"code\":5,\"message\":\"etcdserver: requested lease not found\"}", V3_LEASE_GONE, "" },
 		{ 404, "{\"error\":\"etcdserver: requested lease not found\",\"code\":5}", V3_LEASE_GONE, "" },
@@ -311,8 +316,8 @@ verdicts(void **state)
 		{ 429, "{\"message\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", V3_REFUSED, "space" },
 		{ 429, "{\"message\":\"etcdserver: too many requests\",\"code\":8}", V3_TRANSIENT, "" },
 		{ 403, "{\"message\":\"etcdserver: permission denied\",\"code\":7}", V3_REFUSED, "permission denied" },
-		{ 200, "{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"transport is closing\"}}", V3_TRANSIENT,
-		    "transport is closing" },
+		{ 200, "{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"transport is closing\"}}",
+		    V3_TRANSIENT, "transport is closing" },
 		{ 404, "404 page not found\n", V3_NOT_ETCD, "404 page not found" },
 		{ 200, "<html>\x1b[2J</html>", V3_NOT_ETCD, "<html>?[2J" },
 		{ 200, "", V3_NOT_ETCD, "HTTP status 200" },
@@ -327,7 +332,8 @@ verdicts(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_t *answer;
 		char text[V3_TEXT] = "";
-		enum v3_verdict verdict = v3_judge(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
+		enum v3_verdict verdict =
+		    v3_judge(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
 
 		if (verdict != cases[i].verdict || strstr(text, cases[i].text) == NULL)
 			fail_msg("%s: verdict %d, text '%s'", cases[i].body, (int)verdict, text);

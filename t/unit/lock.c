@@ -235,7 +235,10 @@ free_lock(void **state)
 static struct place
 place(long ahead)
 {
-	return (struct place){ .ahead = ahead, .holder = ahead ? "them" : NULL, .revision = 10, .create_revision = 9,
+	return (struct place){ .ahead = ahead,
+		.holder = ahead ? "them" : NULL,
+		.revision = 10,
+		.create_revision = 9,
 		.term = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC } };
 }
 
@@ -415,7 +418,8 @@ a_lease_that_runs_out_warns_first(void **state)
 	(void)state;
 	hold();
 	lock_trouble(lock, "http://x: no answer", false);
-	/* 57 s to the deadline, 10 s of grace before it: put the clock back to just before the grace, then the deadline. */
+	/* 57 s to the deadline, 10 s of grace before it: put the clock back to just before the grace, then the
+	 * deadline. */
 	worn.sent = clock_now() - 47 * NSEC_PER_SEC + 20 * NSEC_PER_MSEC;
 	lock_renewed(lock, &worn);
 	lock_trouble(lock, "http://x: no answer", false);

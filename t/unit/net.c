@@ -44,8 +44,8 @@ static void
 endpoints_that_do_not(void **state)
 {
 	static const char *const bad[] = { "", ",", "a:1,", "a:1,,b:2", ":2379", "a:", "a:0", "a:65536", "a:x", "a:1:2",
-		"::1", "::1:2379", "[::1", "[]:1", "ftp://a:1", "http://", "http://a/b", "a b", "unix://rel", "unix:///",
-		"user@a:1", "a:1?x", "a:+1", "a: 1" };
+		"::1", "::1:2379", "[::1", "[]:1", "ftp://a:1", "http://", "http://a/b", "a b", "unix://rel",
+		"unix:///", "user@a:1", "a:1?x", "a:+1", "a: 1" };
 	char why[ENDPOINTS_ERROR], quoted[64];
 
 	(void)state;
@@ -118,7 +118,8 @@ timers_fire_in_order(void **state)
 		timer_init(&bench.timers[i], on_fire, &bench.timers[i]);
 		assert_false(timer_armed(&bench.timers[i]));
 		/* Every second one is to fire, in an order that has nothing to do with that of arming. */
-		timer_arm(bench.loop, &bench.timers[i], i % 2 ? start + (nsec)(i * 37 % TIMERS) * NSEC_PER_MSEC / 4 : start + 1);
+		timer_arm(bench.loop, &bench.timers[i],
+		    i % 2 ? start + (nsec)(i * 37 % TIMERS) * NSEC_PER_MSEC / 4 : start + 1);
 	}
 	/* Moved out and disarmed: every even one. */
 	for (size_t i = 0; i < TIMERS; i += 4) {

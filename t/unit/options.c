@@ -19,7 +19,7 @@ parse(const char *line)
 	int argc = 1;
 
 	strcpy(copy, line);
-	argv[0] = (char *)(uintptr_t)"etcdlocker";
+	argv[0] = (char *)(uintptr_t) "etcdlocker";
 	while ((word = strsep(&rest, " ")) != NULL)
 		if (*word != '\0')
 			argv[argc++] = strcmp(word, "''") == 0 ? word + 2 : word;
