@@ -1,0 +1,71 @@
+# The documents agree with the code: options, variables and exit codes in --help, the manual, README, completions.
+use strict;
+use warnings;
+use Etcdlocker::Test;
+use Test::More;
+
+my $source = $ENV{SOURCE_DIR};
+my $help = run([$locker, '--help']);
+is $help->{code}, 0, '--help exits with 0';
+is $help->{stderr}, '', 'and says nothing on stderr';
+my $version = run([$locker, '-V']);
+my ($number) = slurp("$source/configure.ac") =~ /AC_INIT\(\[etcdlocker\], \[([\d.]+)\]/;
+is $version->{stdout}, "etcdlocker $number\n", '--version prints what configure.ac says';
+
+my $man = slurp("$source/man/etcdlocker.1");
+like $man, qr/^\.TH ETCDLOCKER 1 \S+ "etcdlocker \Q$number\E"/m, 'so does the manual';
+like slurp("$source/NEWS"), qr/^etcdlocker \Q$number\E /m, 'so does NEWS';
+(my $plain_man = $man) =~ s/\\-/-/g;
+my ($options_section) = $plain_man =~ /^\.SH OPTIONS\n(.*?)^\.SH /ms;
+
+my (%options, %variables);
+for my $line (split /\n/, $help->{stdout}) {
+    $line =~ /^  (?:-(\w), |    )--([\w-]+)/ or next;
+    $options{$2} = $1 // '';
+    $variables{$1} = 1 if $line =~ /\[\$(\w+)\]/;
+}
+cmp_ok scalar(keys %options), '>', 15, '--help lists the options';
+
+sub long_options { my ($text) = @_; my %found = map { $_ => 1 } $text =~ /--([a-z][\w-]+)/g; return sort keys %found }
+
+is_deeply [long_options($options_section)], [sort keys %options], 'the manual has the same options';
+for my $option (sort keys %options) {
+    next if $options{$option} eq '';
+    like $options_section, qr/-$options{$option} ", " --$option\b/, "the manual has -$options{$option} for --$option";
+}
+for my $file ('etcdlocker', '_etcdlocker') {
+    my $completion = slurp("$source/contrib/completions/$file");
+    is_deeply [long_options($completion)], [sort keys %options], "contrib/completions/$file has the same options";
+}
+my ($environment) = $plain_man =~ /^\.SH ENVIRONMENT\n(.*?)^\.SH /ms;
+is_deeply [sort $environment =~ /\b(ETCD_\w+)/g], [sort keys %variables], 'the manual has the same variables';
+
+my $outcome = slurp("$source/src/etcdlocker/outcome.h");
+my ($statuses) = $plain_man =~ /^\.SH EXIT STATUS\n(.*?)^\.SH /ms;
+for my $code ($outcome =~ /^#define EXIT_(?!BY_SIGNAL)\w+ (\d+)$/mg) {
+    like $statuses, qr/^\.B $code$/m, "exit code $code is in the manual";
+    like $help->{stdout}, qr/\b$code\b/, 'in --help';
+    like slurp("$source/README"), qr/\b$code\b/, 'and in README';
+}
+
+# Variables that the command gets, as the code names them.
+my @own = slurp("$source/src/etcdlocker/environment.c") =~ /"(ETCD_LOCK_\w+)="/g;
+is scalar(@own), 3, 'the code names three variables of the command';
+my ($given) = $plain_man =~ /^\.SH ENVIRONMENT OF THE COMMAND\n(.*?)^\.SH /ms;
+like $given, qr/^\.B $_$/m, "$_ is in the manual" for @own;
+
+my $readme = slurp("$source/README");
+like $readme, qr{contrib/quickstart run\b}, 'README shows quickstart run';
+like $readme, qr{contrib/quickstart check\b}, 'and quickstart check';
+for my $example (grep { /etcdlocker -/ } split /\n/, $readme) {
+    my ($words) = $example =~ /(etcdlocker -.*?) -- /;
+    my @unknown = grep { !exists $options{$_} } long_options($words);
+    is_deeply \@unknown, [], "README uses known options: $words";
+}
+
+SKIP: {
+    skip 'no mandoc: install mandoc', 1 if system('command -v mandoc >/dev/null 2>&1') != 0;
+    is qx{mandoc -T lint -W warning '$source/man/etcdlocker.1' 2>&1}, '', 'mandoc finds nothing in the manual';
+}
+
+done_testing;
