@@ -44,6 +44,19 @@ note_elder(void *arg, pid_t pid)
 }
 
 static void
+note_elders(struct sentinel *sentinel)
+{
+	siginfo_t info;
+
+	/* Nearly always there is none, and one call tells. */
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1)
+		return;
+	if (tree_each_descendant(getpid(), note_elder, sentinel) == -1)
+		log_msg(sentinel->setup->log, LEVEL_WARNING,
+		    "there is no /proc: cannot tell the command's processes from our own");
+}
+
+static void
 reap(struct sentinel *sentinel)
 {
 	int status;
@@ -197,9 +210,7 @@ sentinel_run(struct supervisor_setup *setup)
 		log_errno(setup->log, LEVEL_ERROR, errno, "cannot guard a command");
 		return EXIT_NOT_ACQUIRED;
 	}
-	if (tree_each_descendant(getpid(), note_elder, &sentinel) == -1)
-		log_msg(setup->log, LEVEL_DEBUG,
-		    "there is no /proc: what leaves the command's process group is found only when it ends");
+	note_elders(&sentinel);
 	sentinel.supervisor = fork();
 	if (sentinel.supervisor == -1) {
 		log_errno(setup->log, LEVEL_ERROR, errno, "cannot fork");
@@ -207,7 +218,7 @@ sentinel_run(struct supervisor_setup *setup)
 	}
 	if (sentinel.supervisor == 0) {
 		close(sentinel.signal_fd);
-		exit(supervisor_run(setup));
+		_exit(supervisor_run(setup));
 	}
 	close(link->lifeline[0]);
 	descriptors_close_inherited();

@@ -59,6 +59,7 @@ v3_stop(void *arg)
 	call_stop(&v3->look);
 	call_stop(&v3->depart);
 	call_stop(&v3->revoke);
+	timer_disarm(v3->lock->client->loop, &v3->step_aside);
 	v3_watch_stop(v3);
 	v3->leaving = v3->reclaiming = false;
 }

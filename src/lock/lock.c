@@ -227,8 +227,9 @@ lock_acquire(struct etcdlock *lock, const struct place *place)
 	lock->ahead = 0;
 	lock_set_state(lock, ETCDLOCK_HELD);
 	count_term(lock, &place->term);
-	lock->ops->follow(lock->backend);
 	lock_post(lock, ETCDLOCK_ACQUIRED);
+	/* The watch can wait for the user's start: it tells what has happened since the look. */
+	arm(lock, &lock->again, clock_now());
 }
 
 /* We are in the queue and not the holder. The first time, plan the first renewal. */
@@ -337,7 +338,9 @@ on_again(void *arg)
 {
 	struct etcdlock *lock = arg;
 
-	if (lock->state == ETCDLOCK_WAITING)
+	if (lock_owned(lock))
+		lock->ops->follow(lock->backend);
+	else if (lock->state == ETCDLOCK_WAITING)
 		lock->ops->look(lock->backend);
 	else
 		lock_join(lock);

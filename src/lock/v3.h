@@ -46,6 +46,7 @@ struct v3 {
 	bool reclaiming;    /* LOOK asks for the lease of a dead process's key */
 	bool leaving, mark; /* giving up; the released mark is still to be put */
 	struct call extend, look, depart, revoke;
+	struct timer step_aside;
 	struct v3_watch watch;
 };
 

@@ -207,6 +207,15 @@ v3_decode_move(const json_t *answer, struct v3_move *move)
 	return decode_kv(json_array_get(kvs, 0), &move->kv);
 }
 
+const char *
+v3_decode_mark(const json_t *answer, int64_t *count)
+{
+	const json_t *range =
+	    json_object_get(json_array_get(json_object_get(answer, "responses"), 1), "response_range");
+
+	return get_int64(range, "count", count);
+}
+
 /* The message of an in-stream error, which is an object up to etcd 3.5 and later. */
 static const char *
 stream_error(const json_t *error)

@@ -41,7 +41,7 @@ char *v3_encode_queue(const struct v3_names *names);
 /* Move our key to LEASE if its mod revision is still MOD_REVISION; else read it. */
 char *v3_encode_move(const struct v3_names *names, int64_t mod_revision, int64_t lease);
 
-/* Put the released mark into our key if its create revision is CREATE_REVISION. */
+/* Put the released mark into our key if its create revision is CREATE_REVISION, and count the queue. */
 char *v3_encode_mark(const struct v3_names *names, int64_t create_revision);
 
 /* Delete our key if its create revision is CREATE_REVISION. */
@@ -92,6 +92,9 @@ struct v3_move {
 };
 
 const char *v3_decode_move(const json_t *answer, struct v3_move *move);
+
+/* How many keys are below the prefix, says the answer to v3_encode_mark(); 0 where our key was gone. */
+const char *v3_decode_mark(const json_t *answer, int64_t *count);
 
 /* One message of a watch stream. */
 struct v3_watch_message {

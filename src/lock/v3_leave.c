@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Who takes over looks at the queue first: our revocation, a write, must not come between. */
+#define STEP_ASIDE (5 * NSEC_PER_MSEC)
+
 /* Every lease that may exist is revoked, and its keys are gone with it. */
 static void
 left(struct v3 *v3)
@@ -109,18 +112,24 @@ on_departed(void *arg, long status, const char *body, size_t len, char text[CALL
 	struct v3 *v3 = arg;
 	enum call_verdict verdict;
 	enum v3_verdict judged;
+	int64_t count = 0;
 	json_t *answer;
 
 	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text))
 		return verdict;
 	/* Where the guard failed the key is gone already. */
+	if (v3->mark && v3_decode_mark(answer, &count) != NULL)
+		count = 0;
 	json_decref(answer);
 	if (v3->mark)
 		v3->mark = false;
 	else
 		v3->foreign = false;
 	call_stop(&v3->depart);
-	v3_leave_next(v3);
+	if (count > 1)
+		timer_arm(v3->lock->client->loop, &v3->step_aside, clock_now() + STEP_ASIDE);
+	else
+		v3_leave_next(v3);
 	return CALL_DONE;
 }
 
@@ -143,6 +152,12 @@ on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_
 }
 
 static void
+on_stepped_aside(void *arg)
+{
+	v3_leave_next(arg);
+}
+
+static void
 on_trouble(void *arg, const struct call_trouble *trouble)
 {
 	struct v3 *v3 = arg;
@@ -158,6 +173,7 @@ v3_leave_init(struct v3 *v3)
 	const struct call_owner depart = { .on_answer = on_departed, .on_trouble = on_trouble, .arg = v3 };
 	const struct call_owner revoke = { .on_answer = on_revoked, .on_trouble = on_trouble, .arg = v3 };
 
+	timer_init(&v3->step_aside, on_stepped_aside, v3);
 	call_init(&v3->depart, v3->lock->client, &depart);
 	call_init(&v3->revoke, v3->lock->client, &revoke);
 }

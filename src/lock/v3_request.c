@@ -127,8 +127,9 @@ v3_encode_move(const struct v3_names *names, int64_t mod_revision, int64_t lease
 char *
 v3_encode_mark(const struct v3_names *names, int64_t create_revision)
 {
-	json_t *success = json_pack(
-	    "[{s{ss ss sb}}]", "request_put", "key", names->key64, "value", names->released64, "ignore_lease", 1);
+	json_t *count = json_pack("{ss ss sb}", "key", names->prefix64, "range_end", names->end64, "count_only", 1);
+	json_t *success = json_pack("[{s{ss ss sb}}, {so}]", "request_put", "key", names->key64, "value",
+	    names->released64, "ignore_lease", 1, "request_range", count);
 
 	return txn(names, "CREATE", "create_revision", create_revision, success, json_array());
 }

@@ -309,6 +309,9 @@ set_options(struct http_request *request)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
+	/* A stream keeps its connection for good: leave the one that is warm to the requests. */
+	if (spec->on_data != NULL)
+		SET(CURLOPT_FRESH_CONNECT, 1L);
 	if (spec->time_limit > 0) {
 		long limit_ms = (long)(spec->time_limit / NSEC_PER_MSEC);
 

@@ -66,7 +66,8 @@ requests(void **state)
 	assert_json(v3_encode_mark(&names, 5),
 	    "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\","
 	    "\"create_revision\":\"5\"}],\"success\":[{\"request_put\":{\"key\":\"L2xvY2svMTIzNA==\","
-	    "\"value\":\"AG93bmVyLWE=\",\"ignore_lease\":true}}],\"failure\":[]}");
+	    "\"value\":\"AG93bmVyLWE=\",\"ignore_lease\":true}},{\"request_range\":"
+	    "{\"key\":\"L2xvY2sv\",\"range_end\":\"L2xvY2sw\",\"count_only\":true}}],\"failure\":[]}");
 	assert_json(v3_encode_delete(&names, 5),
 	    "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\","
 	    "\"create_revision\":\"5\"}],\"success\":[{\"request_delete_range\":{\"key\":\"L2xvY2svMTIzNA==\"}}],"
