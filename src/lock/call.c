@@ -10,7 +10,20 @@
 /* A cluster that is merely slow must get an answer through in the end: tries grow up to this many times. */
 #define TRY_GROWTH 4
 
-/* Plans the next try: at once on an endpoint that has not failed yet in this round, else after a while. */
+/* A hedge is sent after this part of a try's limit. */
+#define HEDGE 3
+
+static bool
+is_waiting(const struct call *call)
+{
+	for (size_t i = 0; i < CALL_TRIES; i++)
+		if (call->tries[i].request != NULL)
+			return true;
+	return false;
+}
+
+/* Plans the next try: at once on an endpoint that has not failed yet in this round, else after a while. Where another
+ * try is still out, its hedge is planned already. */
 static void
 call_failed(struct call *call, const struct call_trouble *trouble)
 {
@@ -23,7 +36,8 @@ call_failed(struct call *call, const struct call_trouble *trouble)
 	if (call->failures % client->endpoints->count == 0)
 		delay = backoff_next(&call->backoff);
 	log_msg(&client->log, LEVEL_DEBUG, "%s: %s", call->path, trouble->text);
-	timer_arm(client->loop, &call->retry, clock_add(clock_now(), delay));
+	if (!is_waiting(call) || !timer_armed(&call->next))
+		timer_arm(client->loop, &call->next, clock_add(clock_now(), delay));
 	/* Last, for it may stop or restart the call. */
 	call->owner.on_trouble(call->owner.arg, trouble);
 }
@@ -31,13 +45,15 @@ call_failed(struct call *call, const struct call_trouble *trouble)
 static void
 on_done(void *arg, const struct http_response *response)
 {
-	struct call *call = arg;
-	struct call_trouble trouble = { .endpoint = call->endpoint, .sent = true };
+	struct call_try *attempt = arg;
+	struct call *call = attempt->call;
+	struct call_trouble trouble = { .endpoint = attempt->endpoint, .sent = true };
 	enum call_verdict verdict = CALL_RETRY;
 	char text[CALL_TEXT] = "", full[CALL_TEXT + 128];
 	unsigned serial = call->serial;
 
-	call->request = NULL;
+	attempt->request = NULL;
+	call->sent = attempt->sent;
 	if (response->error == NULL)
 		verdict = call->owner.on_answer(call->owner.arg, response->status, response->body, response->len, text);
 	else
@@ -45,42 +61,61 @@ on_done(void *arg, const struct http_response *response)
 	if (call->serial != serial)
 		return;
 	if (response->error == NULL)
-		call->endpoint->unusable = verdict == CALL_UNUSABLE;
+		attempt->endpoint->unusable = verdict == CALL_UNUSABLE;
 	if (verdict == CALL_DONE) {
 		call_stop(call);
 		return;
 	}
 	trouble.hopeless = endpoints_all_unusable(call->client->endpoints);
-	snprintf(full, sizeof(full), "%s: %s", call->endpoint->name, response->error != NULL ? response->error : text);
+	snprintf(
+	    full, sizeof(full), "%s: %s", attempt->endpoint->name, response->error != NULL ? response->error : text);
 	trouble.text = full;
 	call_failed(call, &trouble);
 }
 
-/* Sends one try. False when memory is short. */
+/* Half a limit more each round, up to some. */
+static nsec
+try_limit(const struct call *call)
+{
+	nsec limit = call->try_limit / 2 * (nsec)(2 + call->failures / call->client->endpoints->count);
+
+	return limit > TRY_GROWTH * call->try_limit ? TRY_GROWTH * call->try_limit : limit;
+}
+
+/* Sends one more try, if there is room for it. False when memory is short. */
 static bool
 call_send(struct call *call)
 {
-	struct http_spec spec = { .body = call->body, .max_body = CALL_MAX_BODY, .on_done = on_done, .arg = call };
+	struct http_spec spec = { .body = call->body, .max_body = CALL_MAX_BODY, .on_done = on_done };
+	struct call_try *attempt = call->tries;
 	char *url;
 
-	call->endpoint = endpoints_current(call->client->endpoints);
-	url = str_printf("%s%s", call->endpoint->url, call->path);
+	while (attempt->request != NULL)
+		if (++attempt == call->tries + CALL_TRIES)
+			return true;
+	attempt->endpoint = endpoints_current(call->client->endpoints);
+	url = str_printf("%s%s", attempt->endpoint->url, call->path);
 	if (url == NULL)
 		return false;
 	spec.url = url;
-	spec.unix_socket = call->endpoint->unix_socket;
-	/* Half a limit more each round. */
-	spec.time_limit = call->try_limit / 2 * (nsec)(2 + call->failures / call->client->endpoints->count);
-	if (spec.time_limit > TRY_GROWTH * call->try_limit)
-		spec.time_limit = TRY_GROWTH * call->try_limit;
-	call->sent = clock_now();
-	call->request = http_start(call->client->http, &spec);
+	spec.unix_socket = attempt->endpoint->unix_socket;
+	spec.time_limit = try_limit(call);
+	spec.arg = attempt;
+	attempt->sent = clock_now();
+	attempt->request = http_start(call->client->http, &spec);
 	free(url);
-	return call->request != NULL;
+	if (attempt->request == NULL)
+		return false;
+	if (call->failures > 0) {
+		/* The hedge goes elsewhere, if there is an elsewhere. */
+		timer_arm(call->client->loop, &call->next, clock_add(attempt->sent, call->try_limit / HEDGE));
+		endpoints_failed(call->client->endpoints, attempt->endpoint);
+	}
+	return true;
 }
 
 static void
-on_retry(void *arg)
+on_next(void *arg)
 {
 	struct call *call = arg;
 	struct call_trouble trouble = { .text = "no memory for a request" };
@@ -97,23 +132,25 @@ call_init(struct call *call, struct etcdlock_client *client, const struct call_o
 		.owner = *owner,
 		.backoff = { .first = BACKOFF_FIRST, .cap = BACKOFF_CAP },
 	};
-	timer_init(&call->retry, on_retry, call);
+	for (size_t i = 0; i < CALL_TRIES; i++)
+		call->tries[i].call = call;
+	timer_init(&call->next, on_next, call);
 }
 
 int
-call_start(struct call *call, const char *path, char *body, nsec try_limit)
+call_start(struct call *call, const char *path, char *body, nsec limit)
 {
 	call_stop(call);
 	if (body == NULL)
 		return -1;
 	call->path = path;
 	call->body = body;
-	call->try_limit = try_limit;
+	call->try_limit = limit;
 	call->failures = 0;
 	backoff_reset(&call->backoff);
-	/* No callback from in here: the retry says what is wrong. */
+	/* No callback from in here: the next round says what is wrong. */
 	if (!call_send(call))
-		timer_arm(call->client->loop, &call->retry, clock_now());
+		timer_arm(call->client->loop, &call->next, clock_now());
 	return 0;
 }
 
@@ -121,9 +158,11 @@ void
 call_stop(struct call *call)
 {
 	call->serial++;
-	http_cancel(call->request);
-	call->request = NULL;
-	timer_disarm(call->client->loop, &call->retry);
+	for (size_t i = 0; i < CALL_TRIES; i++) {
+		http_cancel(call->tries[i].request);
+		call->tries[i].request = NULL;
+	}
+	timer_disarm(call->client->loop, &call->next);
 	free(call->body);
 	call->body = NULL;
 	call->path = NULL;
@@ -138,5 +177,5 @@ call_active(const struct call *call)
 bool
 call_in_flight(const struct call *call)
 {
-	return call->request != NULL;
+	return is_waiting(call);
 }

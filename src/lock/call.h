@@ -1,6 +1,7 @@
 /* One request to the cluster, repeated until it is answered: each try has its own short time limit, a try that
- * fails moves on to the next endpoint, and a round of failures waits with backoff. Such a request must be safe
- * to repeat, for the answer may be what was lost. */
+ * fails moves on to the next endpoint, and a round of failures waits with backoff. Once a try has failed, the next
+ * ones are hedged: another is sent before the last is given up, for a request that was caught in an election is not
+ * answered any more, while a fresh one is at once. Such a request must be safe to repeat, even side by side. */
 #ifndef LOCK_CALL_H
 #define LOCK_CALL_H
 
@@ -35,19 +36,28 @@ struct call_owner {
 	void *arg;
 };
 
+/* Tries of one call that are out at a time. */
+#define CALL_TRIES 3
+
+struct call_try {
+	struct call *call;
+	struct http_request *request; /* NULL: free */
+	struct endpoint *endpoint;
+	nsec sent;
+};
+
 struct call {
 	struct etcdlock_client *client;
 	struct call_owner owner;
 	const char *path;
 	char *body;
 	nsec try_limit;
-	nsec sent; /* when this try was sent */
-	struct http_request *request;
-	struct endpoint *endpoint;
+	struct call_try tries[CALL_TRIES];
+	nsec sent;       /* when the try was sent that on_answer() is about */
 	size_t failures; /* in a row */
 	struct backoff backoff;
-	struct timer retry;
-	unsigned serial; /* grows with every start and stop */
+	struct timer next; /* when to send another try */
+	unsigned serial;   /* grows with every start and stop */
 };
 
 void call_init(struct call *call, struct etcdlock_client *client, const struct call_owner *owner);

@@ -67,7 +67,7 @@ enum etcdlock_renewal {
 
 /* How long things take; milliseconds unless said. Fill it with etcdlock_timing_init(). */
 struct etcdlock_timing {
-	int64_t ttl_s;      /* lease length in seconds, 1 to 9000000000 */
+	int64_t ttl_s;      /* lease length in seconds, 1 to 100 years, like every other span */
 	int64_t refresh_ms; /* renewal period; 0: half the TTL */
 	int64_t grace_ms;   /* how long before the deadline ETCDLOCK_EXPIRING comes; -1: 10 s, or what fits */
 	int64_t delay_ms;   /* wait this long when a holder vanished without saying so */

@@ -4,10 +4,8 @@
 #include "lock/lock.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
-
-/* etcd refuses more (lease.MaxLeaseTTL). */
-#define TTL_MAX_S INT64_C(9000000000)
 
 #define GRACE_DEFAULT_MS 10000
 
@@ -53,14 +51,35 @@ default_grace(int64_t room_ms)
 	return grace > GRACE_DEFAULT_MS ? GRACE_DEFAULT_MS : grace;
 }
 
+static const char *
+ms_text(int64_t ms, char buf[DURATION_TEXT])
+{
+	return duration_text(ms * NSEC_PER_MSEC, buf);
+}
+
+/* Spans that clock_add() and the like may be fed with. */
+static bool
+is_sane(const struct etcdlock_timing *timing)
+{
+	const int64_t longest = DURATION_MAX / NSEC_PER_MSEC;
+
+	return timing->refresh_ms >= 0 && timing->refresh_ms <= longest && timing->grace_ms >= -1 &&
+	    timing->grace_ms <= longest && timing->delay_ms >= 0 && timing->delay_ms <= longest &&
+	    timing->wait_ms >= -1 && timing->wait_ms <= longest && timing->connect_ms >= 0 &&
+	    timing->connect_ms <= longest;
+}
+
 int
 etcdlock_timing_resolve(struct etcdlock_timing *timing, char *why, size_t size)
 {
 	int64_t ttl_ms, margin, try_ms, room;
 
-	if (timing->ttl_s < 1 || timing->ttl_s > TTL_MAX_S) {
-		snprintf(why, size, "a TTL of %" PRId64 " s is not possible; 1 to %" PRId64 " whole seconds work",
-		    timing->ttl_s, TTL_MAX_S);
+	if (timing->ttl_s < 1 || timing->ttl_s > DURATION_MAX / NSEC_PER_SEC) {
+		snprintf(why, size, "a TTL of %" PRId64 " s is not possible; 1 s to 100 years works", timing->ttl_s);
+		return -1;
+	}
+	if (!is_sane(timing)) {
+		snprintf(why, size, "a span beside the TTL is negative or longer than 100 years");
 		return -1;
 	}
 	ttl_ms = timing->ttl_s * 1000;
@@ -71,16 +90,15 @@ etcdlock_timing_resolve(struct etcdlock_timing *timing, char *why, size_t size)
 	room = ttl_ms - margin - timing->refresh_ms;
 	if (timing->grace_ms < 0)
 		timing->grace_ms = room > 0 ? default_grace(room) : 0;
-	if (timing->refresh_ms > ttl_ms || timing->grace_ms > ttl_ms || timing->grace_ms + try_ms > room) {
+	if (timing->grace_ms + try_ms > room) {
 		char refresh[DURATION_TEXT], grace[DURATION_TEXT], reserve[DURATION_TEXT], one_try[DURATION_TEXT];
 
 		snprintf(why, size,
 		    "a TTL of %" PRId64
 		    " s is too short: refresh %s + grace %s + margin %s + one try %s do not fit into it;"
 		    " make the TTL longer, or the refresh period or the grace shorter",
-		    timing->ttl_s, duration_text(timing->refresh_ms * NSEC_PER_MSEC, refresh),
-		    duration_text(timing->grace_ms * NSEC_PER_MSEC, grace),
-		    duration_text(margin * NSEC_PER_MSEC, reserve), duration_text(try_ms * NSEC_PER_MSEC, one_try));
+		    timing->ttl_s, ms_text(timing->refresh_ms, refresh), ms_text(timing->grace_ms, grace),
+		    ms_text(margin, reserve), ms_text(try_ms, one_try));
 		return -1;
 	}
 	return 0;

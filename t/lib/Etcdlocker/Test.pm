@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(
-    $dir $locker $probe free_port etcd_start etcd_stop etcd_need etcdctl etcdctl_cmd keys_left leases_left
+    $dir $locker $probe free_port etcd_start etcd_stop etcd_need cluster_start cluster_leader member_start etcdctl etcdctl_cmd keys_left leases_left
     etcd_endpoint start finish run run_locker start_locker signal_process slurp spew wait_until alive children_of now
 );
 
@@ -179,6 +179,62 @@ sub etcd_start {
     $endpoint = $etcd->{endpoint};
     wait_until(sub { health($port) }, 30, 'etcd to serve') or BAIL_OUT('etcd does not start: ' . slurp($etcd->{err}));
     return $etcd;
+}
+
+# Starts a cluster of three; returns its members, as etcd_start() does. endpoint() is all of them. Options: arguments.
+sub cluster_start {
+    my (%options) = @_;
+    my @ports = map { [free_port(), free_port()] } 1 .. 3;
+    my $initial = join ',', map { "m$_=http://127.0.0.1:$ports[$_][1]" } 0 .. 2;
+    my @members = map { {
+        name => "m$_", port => $ports[$_][0], peer => $ports[$_][1], data => "$dir/m$_-" . ++$serial, initial => $initial,
+        arguments => $options{arguments} // [],
+    } } 0 .. 2;
+    member_start($_) for @members;
+    $endpoint = join ',', map { "127.0.0.1:$_->{port}" } @members;
+    for my $member (@members) {
+        wait_until(sub { health($member->{port}) }, 30, 'a member to serve') or BAIL_OUT('etcd does not start: ' . slurp($member->{err}));
+    }
+    return @members;
+}
+
+# Starts a member of a cluster, for the first time or again.
+sub member_start {
+    my ($member) = @_;
+    my $process = start([
+        etcd_binary(), '--name', $member->{name}, '--data-dir', $member->{data},
+        '--listen-client-urls', "http://127.0.0.1:$member->{port}", '--advertise-client-urls', "http://127.0.0.1:$member->{port}",
+        '--listen-peer-urls', "http://127.0.0.1:$member->{peer}", '--initial-advertise-peer-urls', "http://127.0.0.1:$member->{peer}",
+        '--initial-cluster', $member->{initial}, @{ $member->{arguments} },
+    ]);
+    delete @$member{qw(code)};
+    @$member{keys %$process} = values %$process;
+    return $member;
+}
+
+# The leader among MEMBERS, as one that answers sees it; waits until there is one.
+sub cluster_leader {
+    my (@members) = @_;
+    return wait_until(sub {
+        for my $member (@members) {
+            my ($leader, $id) = member_status($member) or next;
+            return $member if $leader eq $id;
+        }
+        return;
+    }, 20, 'a leader');
+}
+
+# What a member says: the leader's id and its own.
+sub member_status {
+    my ($member) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $member->{port}, Timeout => 1) or return;
+    print $socket "POST /v3/maintenance/status HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}";
+    local $SIG{ALRM} = sub { die "silent\n" };
+    my $answer = eval { alarm 2; local $/; my $all = <$socket>; alarm 0; $all } // '';
+    alarm 0;
+    my ($leader) = $answer =~ /"leader":"(\d+)"/ or return;
+    my ($id) = $answer =~ /"member_id":"(\d+)"/ or return;
+    return ($leader, $id);
 }
 
 sub health {

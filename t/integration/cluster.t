@@ -1,0 +1,117 @@
+# Riding out: of several endpoints one that is dead, silent, refusing, slow or restarting costs a try, not the lock.
+use strict;
+use warnings;
+use Etcdlocker::FakeServer;
+use Etcdlocker::Test;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+etcd_need();
+my @members = cluster_start();
+my $key = '/cluster';
+my $count = 0;
+
+sub hold {
+    my ($ttl, @arguments) = @_;
+    my $file = "$dir/run" . ++$count;
+    my $owner = start_locker(['-v', '-k', $key, '-t', $ttl, @arguments, '--', 'sh', '-c', "echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"]);
+    $owner->{file} = $file;
+    ok wait_until(sub { -e $file }, 20), "a holder with a TTL of ${ttl}s runs";
+    return $owner;
+}
+
+# It has got through SECONDS more, and ends as it likes.
+sub survives {
+    my ($owner, $seconds, $name) = @_;
+    wait_until(sub { !alive($owner->{pid}) }, $seconds);
+    ok alive($owner->{pid}), "$name: it still runs";
+    unlink $owner->{file};
+    is finish($owner), 42, "$name: and ends as it likes" or diag $owner->{stderr};
+    return;
+}
+
+sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0 }, 20, 'nothing to be left') }
+
+{
+    # The leader dies at any moment of the renewal period.
+    for my $round (1 .. 4) {
+        my $owner = hold(5);
+        sleep 0.6 * $round;
+        my $leader = cluster_leader(@members);
+        kill 'KILL', $leader->{pid};
+        finish($leader);
+        survives($owner, 7, "the leader is killed ($round)");
+        member_start($leader);
+        cluster_leader(@members);
+    }
+    ok settled(), 'nothing is left';
+}
+
+{
+    my $owner = hold(5);
+    my $leader = cluster_leader(@members);
+    kill 'STOP', $leader->{pid};
+    survives($owner, 7, 'the leader is frozen');
+    kill 'CONT', $leader->{pid};
+    cluster_leader(@members);
+    ok settled(), 'nothing is left';
+}
+
+{
+    my $owner = hold(10, '-r', 2);
+    kill 'STOP', $_->{pid} for @members[0, 1];
+    sleep 4;
+    kill 'CONT', $_->{pid} for @members[0, 1];
+    survives($owner, 6, 'no quorum for less than the lease');
+    ok settled(), 'nothing is left';
+}
+
+{
+    # One member after the other is restarted, as for an upgrade.
+    my $owner = hold(5);
+    my $waiter = start_locker(['-k', $key, '-t', 5, '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter to queue');
+    for my $member (@members) {
+        kill 'TERM', $member->{pid};
+        finish($member);
+        member_start($member);
+        cluster_leader(@members);
+        sleep 1;
+    }
+    survives($owner, 3, 'every member restarts');
+    is finish($waiter, 30), 0, 'and the waiter, whose watches broke, runs';
+    cmp_ok $waiter->{seconds}, '<', 40, 'in time';
+    ok settled(), 'nothing is left';
+}
+
+{
+    my $real = etcd_endpoint();
+    for my $bad (
+        ['dead' => '127.0.0.1:' . free_port()],
+        ['silent' => fake_server(sub { return undef })],
+        ['half-open' => fake_server(sub { return \"HTTP/1.1 200 OK\r\n" })],
+        ['talking nonsense' => fake_server(sub { return "nonsense\r\n\r\n" })],
+        ['without a leader' => fake_server(sub { json('{"message":"etcdserver: no leader","code":14}', '503 x') })],
+    ) {
+        my ($name, $endpoint) = @$bad;
+        my $file = "$dir/bad" . ++$count;
+        my $owner = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', $key, '-t', 3, '--', 'sh', '-c', "echo on > $file; sleep 6; exit 42"]);
+        is finish($owner, 20), 42, "beside one that is $name: two leases long, nothing is lost" or diag $owner->{stderr};
+    }
+    ok settled(), 'nothing is left';
+}
+
+{
+    # The watch is behind a compaction: a deletion is seen all the same.
+    my $owner = hold(5);
+    my $waiter = start_locker(['-k', $key, '-t', 5, '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter to queue');
+    for (1 .. 20) { etcdctl('put', '/other', $_) }
+    my ($revision) = etcdctl('get', '/other', '-w', 'json') =~ /"revision":(\d+)/;
+    etcdctl('compact', $revision);
+    unlink $owner->{file};
+    is finish($owner), 42, 'compaction does not disturb the holder';
+    is finish($waiter), 0, 'nor the waiter';
+}
+
+done_testing;
