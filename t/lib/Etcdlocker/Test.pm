@@ -15,7 +15,7 @@ use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(
     $dir $locker $probe free_port etcd_start etcd_stop etcd_need cluster_start cluster_leader member_start etcdctl etcdctl_cmd keys_left leases_left
-    etcd_endpoint start finish run run_locker start_locker signal_process slurp spew wait_until alive children_of now
+    etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of now
 );
 
 our $dir = tempdir('etcdlocker-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -93,7 +93,7 @@ sub start {
     if ($pid == 0) {
         open STDIN, '<', $options{stdin} // '/dev/null' or POSIX::_exit(98);
         open STDOUT, '>', $options{stdout} // "$base.out" or POSIX::_exit(98);
-        open STDERR, '>', $options{stderr} // "$base.err" or POSIX::_exit(98);
+        open STDERR, '>>', $options{stderr} // "$base.err" or POSIX::_exit(98);
         while (my ($name, $value) = each %{ $options{env} // {} }) {
             $ENV{$name} = $value;
         }
@@ -123,6 +123,9 @@ sub finish {
     $process->{stderr} = slurp($process->{err});
     return $process->{code};
 }
+
+# A process of start() that somebody else has waited for.
+sub forget { my ($process) = @_; delete $running{ $process->{pid} }; return }
 
 sub signal_process {
     my ($process, $signal) = @_;
