@@ -23,6 +23,13 @@ signals_take(struct signal_state *saved)
 	const struct sigaction ignore = { .sa_handler = SIG_IGN }, standard = { .sa_handler = SIG_DFL };
 	sigset_t waiting;
 
+	sigemptyset(&saved->ignored);
+	for (int signo = 1; signo < NSIG; signo++) {
+		struct sigaction action;
+
+		if (sigaction(signo, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+			sigaddset(&saved->ignored, signo);
+	}
 	waiting_set(&waiting);
 	if (sigprocmask(SIG_SETMASK, &waiting, &saved->mask) == -1 ||
 	    sigaction(SIGCHLD, &standard, &saved->child) == -1 || sigaction(SIGPIPE, &ignore, &saved->pipe) == -1)
@@ -54,6 +61,17 @@ signals_are_ours(int signo)
 		if (signo == faults[i])
 			return true;
 	return signo == SIGCHLD || signo == SIGPIPE;
+}
+
+bool
+signal_can_end(int signo)
+{
+	static const int harmless[] = { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGCHLD, SIGURG, SIGWINCH };
+
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (signo == harmless[i])
+			return false;
+	return true;
 }
 
 const char *

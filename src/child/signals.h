@@ -8,6 +8,7 @@
 /* What we were started with, and COMMAND is to be started with. */
 struct signal_state {
 	sigset_t mask;
+	sigset_t ignored; /* nohup(1), and shells for what they put into the background, ignore signals */
 	struct sigaction child, pipe;
 };
 
@@ -23,6 +24,9 @@ void signals_restore(const struct signal_state *saved);
 
 /* True for the signals that we never pass on: those about ourselves. */
 bool signals_are_ours(int signo);
+
+/* False for the signals whose default is to stop, to continue, or nothing at all. */
+bool signal_can_end(int signo);
 
 /* "TERM", "RTMIN+2" for a number; the number for what has no name. Returns BUF. */
 #define SIGNAL_NAME 16

@@ -51,12 +51,12 @@ send(const struct tree *tree, pid_t pid, int signo)
 }
 
 void
-tree_signal_leader(struct tree *tree, int signo)
+tree_signal_leader(struct tree *tree, int signo, bool asks_to_end)
 {
 	if (tree->leader == 0 || tree->reaped)
 		return;
 	send(tree, tree->leader, signo);
-	if (signo != SIGKILL && (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || signo == SIGHUP))
+	if (asks_to_end)
 		send(tree, tree->leader, SIGCONT);
 }
 
@@ -90,12 +90,21 @@ struct proc_entry {
 	char name[];
 };
 
-/* True where ROOT is above PID, which may be gone by now. */
 static bool
-is_descendant(pid_t pid, pid_t root)
+is_stranger(const struct tree_strangers *strangers, pid_t pid)
+{
+	for (size_t i = 0; strangers != NULL && i < strangers->count; i++)
+		if (strangers->pids[i] == pid)
+			return true;
+	return false;
+}
+
+/* True where we are above PID, which may be gone by now, without a stranger between. */
+static bool
+is_descendant(pid_t pid, pid_t root, const struct tree_strangers *strangers)
 {
 	/* Bounded, for ids can be reused while we climb. */
-	for (int depth = 0; depth < 1000 && pid > 1; depth++) {
+	for (int depth = 0; depth < 1000 && pid > 1 && !is_stranger(strangers, pid); depth++) {
 		pid = read_parent(pid);
 		if (pid == root)
 			return true;
@@ -103,8 +112,21 @@ is_descendant(pid_t pid, pid_t root)
 	return false;
 }
 
+/* An empty directory is no /proc, and that of another pid namespace has other processes under our numbers. */
+static bool
+is_our_proc(void)
+{
+	char self[16];
+	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
+
+	if (len == -1)
+		return false;
+	self[len] = '\0';
+	return atoi(self) == getpid();
+}
+
 int
-tree_each_descendant(pid_t root, void (*found)(void *arg, pid_t pid), void *arg)
+tree_each_descendant(const struct tree_strangers *strangers, void (*found)(void *arg, pid_t pid), void *arg)
 {
 	_Alignas(struct proc_entry) char buf[4096];
 	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -112,12 +134,16 @@ tree_each_descendant(pid_t root, void (*found)(void *arg, pid_t pid), void *arg)
 
 	if (fd == -1)
 		return -1;
+	if (!is_our_proc()) {
+		close(fd);
+		return -1;
+	}
 	while ((len = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
 		for (ssize_t at = 0; at < len;) {
 			const struct proc_entry *entry = (const struct proc_entry *)(buf + at);
 			pid_t pid = atoi(entry->name);
 
-			if (pid > 0 && is_descendant(pid, root))
+			if (pid > 0 && is_descendant(pid, getpid(), strangers))
 				found(arg, pid);
 			at += entry->length;
 		}
@@ -158,6 +184,6 @@ tree_signal_all(struct tree *tree, int signo)
 	 * gone to somebody else: then it is used only where there is no /proc to tell. */
 	if (!tree->reaped)
 		signal_group(tree, signo);
-	if (tree_each_descendant(getpid(), signal_one, &signalling) == -1 && tree->reaped)
+	if (tree_each_descendant(NULL, signal_one, &signalling) == -1 && tree->reaped)
 		signal_group(tree, signo);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct tree {
@@ -31,8 +32,8 @@ __attribute__((warn_unused_result)) int tree_adopt(void);
 /* The next piece of news; call it until it says TREE_NOTHING or TREE_EMPTY. */
 enum tree_news tree_wait(struct tree *tree, int *status);
 
-/* Send SIGNO to COMMAND, followed by CONT where it asks to end, for a stopped process gets nothing else. */
-void tree_signal_leader(struct tree *tree, int signo);
+/* Send SIGNO to COMMAND; where it ASKS_TO_END, followed by CONT, for a stopped process gets nothing else. */
+void tree_signal_leader(struct tree *tree, int signo, bool asks_to_end);
 
 /* Send SIGNO to every process of the tree: the group and every descendant found under /proc. Returns how many
  * were found outside the group. */
@@ -40,7 +41,14 @@ void tree_signal_leader(struct tree *tree, int signo);
 /* Send SIGNO to every process of the tree: the group, and every descendant of ours found under /proc. */
 void tree_signal_all(struct tree *tree, int signo);
 
-/* Call FOUND for every process below ROOT. Needs no memory. Returns 0, or -1 where there is no /proc. */
-int tree_each_descendant(pid_t root, void (*found)(void *arg, pid_t pid), void *arg);
+/* Processes that are to be left alone, with all that is below them. */
+struct tree_strangers {
+	pid_t pids[64];
+	size_t count;
+};
+
+/* Call FOUND for every process below us but STRANGERS (NULL: none). Needs no memory. Returns 0, or -1 where there is no
+ * /proc of our own pid namespace. */
+int tree_each_descendant(const struct tree_strangers *strangers, void (*found)(void *arg, pid_t pid), void *arg);
 
 #endif

@@ -1,7 +1,11 @@
 #include "child/tty.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
+
+/* How often to look whether we are in the foreground by now, while COMMAND waits for that: nobody tells. */
+#define LOOK_PAUSE (300 * NSEC_PER_MSEC)
 
 int
 tty_open(void)
@@ -9,16 +13,72 @@ tty_open(void)
 	return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 }
 
-bool
-tty_is_ours(int tty)
+static pid_t
+foreground(int fd)
 {
-	return tty != -1 && tcgetpgrp(tty) == getpgrp();
+	return fd == -1 ? -1 : tcgetpgrp(fd);
 }
 
 void
-tty_give(int tty, pid_t group)
+tty_take_back(int tty, pid_t group)
 {
 	/* SIGTTOU is blocked in us, so that a group in the background may do this. */
-	if (tty != -1)
-		(void)tcsetpgrp(tty, group);
+	if (group > 0 && foreground(tty) == group)
+		(void)tcsetpgrp(tty, getpgrp());
+}
+
+static void
+on_look(void *arg)
+{
+	struct tty *tty = arg;
+	pid_t group = foreground(tty->fd);
+
+	if (group != -1 && (group == getpgrp() || group == tty->tree->leader)) {
+		(void)tcsetpgrp(tty->fd, tty->tree->leader);
+		tree_signal_all(tty->tree, SIGCONT);
+	} else if (group != -1) {
+		timer_arm(tty->loop, &tty->look, clock_now() + LOOK_PAUSE);
+	}
+}
+
+void
+tty_init(struct tty *tty, struct loop *loop, struct tree *tree)
+{
+	*tty = (struct tty){ .fd = -1, .loop = loop, .tree = tree };
+	timer_init(&tty->look, on_look, tty);
+}
+
+int
+tty_for_start(struct tty *tty)
+{
+	tty->fd = tty_open();
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && foreground(tty->fd) == getpgrp())
+		return tty->fd;
+	return -1;
+}
+
+bool
+tty_on_stopped(struct tty *tty, int signo)
+{
+	if (signo == SIGTTIN || signo == SIGTTOU)
+		on_look(tty);
+	if (signo != SIGTSTP || foreground(tty->fd) != tty->tree->leader)
+		return false;
+	tree_signal_all(tty->tree, SIGCONT);
+	return true;
+}
+
+void
+tty_on_ended(struct tty *tty)
+{
+	timer_disarm(tty->loop, &tty->look);
+	tty_take_back(tty->fd, tty->tree->leader);
+}
+
+void
+tty_close(struct tty *tty)
+{
+	if (tty->fd != -1)
+		close(tty->fd);
+	tty->fd = -1;
 }

@@ -2,16 +2,44 @@
 #ifndef CHILD_TTY_H
 #define CHILD_TTY_H
 
+#include "child/tree.h"
+#include "net/loop.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
 /* Our controlling terminal as a new close-on-exec descriptor, or -1 where there is none. */
 int tty_open(void);
 
-/* True where our process group is in the foreground of TTY. False for -1. */
-bool tty_is_ours(int tty);
+/* Take the foreground of TTY (-1: there is none) from GROUP to our own group; where somebody else has it by now, leave
+ * it. */
+void tty_take_back(int tty, pid_t group);
 
-/* Put the process group GROUP into the foreground of TTY; a terminal that has gone is ignored. */
-void tty_give(int tty, pid_t group);
+/* The terminal, as long as COMMAND runs. */
+struct tty {
+	int fd; /* -1: none */
+	struct loop *loop;
+	struct tree *tree;
+	struct timer look;
+};
+
+/* For the commands of TREE. No terminal is open yet. */
+void tty_init(struct tty *tty, struct loop *loop, struct tree *tree);
+
+/* Open the terminal. Returns the descriptor where COMMAND is to start in the foreground: we are there, and stdin and
+ * stdout are the terminal. In a pipeline, or in the background of a script, others of our group may want it as well:
+ * there COMMAND gets it when it asks for it. Else -1. */
+int tty_for_start(struct tty *tty);
+
+/* COMMAND was stopped by SIGNO. Where that is about the terminal it goes on, at once or when our group is brought to
+ * the foreground: stopped, it would keep the lock from others, and we cannot stop with it. True where Ctrl-Z was
+ * undone. */
+bool tty_on_stopped(struct tty *tty, int signo);
+
+/* COMMAND is gone. */
+void tty_on_ended(struct tty *tty);
+
+/* Close it. */
+void tty_close(struct tty *tty);
 
 #endif

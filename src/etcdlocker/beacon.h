@@ -15,6 +15,7 @@
 struct beacon {
 	_Atomic int64_t kill_by;         /* when the tree must be killed; 0: nothing to guard */
 	_Atomic bool held;               /* the lock is or was held */
+	_Atomic pid_t leader;            /* COMMAND, and its process group; 0: not started */
 	_Atomic int64_t create_revision; /* of OWNER_KEY; 0: nothing in etcd to release */
 	char owner_key[];
 };

@@ -1,5 +1,6 @@
 #include "etcdlocker/logging.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@ static void
 write_line(void *arg, int level, const char *line)
 {
 	const struct logger *logger = arg;
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char buf[LOG_LINE + 80];
 	int len;
 
@@ -28,7 +30,9 @@ write_line(void *arg, int level, const char *line)
 	} else {
 		len = snprintf(buf, sizeof(buf), "etcdlocker: %s\n", line);
 	}
-	/* A closed or full stderr must not change what we do. */
+	/* A closed stderr, or one that nobody reads, must not change what we do: rather a line less. */
+	if (poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0)
+		return;
 	if (write(STDERR_FILENO, buf, (size_t)len) == -1)
 		return;
 }

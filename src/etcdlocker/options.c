@@ -119,7 +119,13 @@ set_try(struct options *options, const char *value, char *why, size_t size)
 static int
 set_connect_timeout(struct options *options, const char *value, char *why, size_t size)
 {
-	return parse_ms(value, &options->timing.connect_ms, why, size);
+	if (parse_ms(value, &options->timing.connect_ms, why, size) == -1)
+		return -1;
+	if (options->timing.connect_ms == 0) {
+		snprintf(why, size, "'%.64s' leaves no time to connect; 5s is the default", value);
+		return -1;
+	}
+	return 0;
 }
 
 static int
@@ -156,9 +162,10 @@ static int
 set_signal(struct options *options, const char *value, char *why, size_t size)
 {
 	options->signal = signal_parse(value);
-	if (options->signal != -1)
+	if (options->signal != -1 && signal_can_end(options->signal))
 		return 0;
-	snprintf(why, size, "'%.64s' is not a signal; TERM, INT, USR1, RTMIN+3 or a number work", value);
+	snprintf(
+	    why, size, "'%.64s' is not a signal that asks to end; TERM, INT, USR1, RTMIN+3 or a number work", value);
 	return -1;
 }
 

@@ -2,7 +2,9 @@
 
 #include "child/descriptors.h"
 #include "child/tree.h"
+#include "child/tty.h"
 #include "etcdlocker/outcome.h"
+#include "etcdlocker/reclaim.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,18 +22,14 @@
 /* What is not dead by then sleeps in the kernel, and no signal will reach it. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
 
-/* Children that were ours before we did anything: what exec'ed us had started them. They are none of our business. */
-#define ELDERS 64
-
 struct sentinel {
 	struct supervisor_setup *setup;
 	int signal_fd;
 	pid_t supervisor;
 	int status; /* of the supervisor, once it is gone */
 	bool gone;
-	pid_t elders[ELDERS];
-	size_t elder_count;
-	size_t left; /* processes of the tree, as last counted */
+	struct tree_strangers elders; /* children that we had before: what exec'ed us had started them */
+	size_t left;                  /* processes of the tree, as last counted */
 };
 
 static void
@@ -39,8 +37,10 @@ note_elder(void *arg, pid_t pid)
 {
 	struct sentinel *sentinel = arg;
 
-	if (sentinel->elder_count < ELDERS)
-		sentinel->elders[sentinel->elder_count++] = pid;
+	struct tree_strangers *elders = &sentinel->elders;
+
+	if (elders->count < sizeof(elders->pids) / sizeof(elders->pids[0]))
+		elders->pids[elders->count++] = pid;
 }
 
 static void
@@ -51,7 +51,7 @@ note_elders(struct sentinel *sentinel)
 	/* Nearly always there is none, and one call tells. */
 	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1)
 		return;
-	if (tree_each_descendant(getpid(), note_elder, sentinel) == -1)
+	if (tree_each_descendant(NULL, note_elder, sentinel) == -1)
 		log_msg(sentinel->setup->log, LEVEL_WARNING,
 		    "there is no /proc: cannot tell the command's processes from our own");
 }
@@ -77,9 +77,18 @@ forward_signals(struct sentinel *sentinel)
 
 	while (read(sentinel->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		int signo = (int)info.ssi_signo;
+		/* The terminal's stop signals are about us, not about COMMAND, which is in a group of its own. */
+		bool job_control =
+		    info.ssi_code == SI_KERNEL && (signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU);
 
-		if (!signals_are_ours(signo) && !sentinel->gone)
-			kill(sentinel->supervisor, signo);
+		unsigned char byte = (unsigned char)signo;
+
+		/* Not by kill(2): of two equal signals that are pending one is lost, and whoever signals our group has
+		 * left one with the supervisor already. A full pipe means thousands unread: one more does not matter.
+		 */
+		if (!signals_are_ours(signo) && !job_control && !sentinel->gone &&
+		    write(sentinel->setup->link->lifeline[1], &byte, 1) == -1)
+			log_errno(sentinel->setup->log, LEVEL_DEBUG, errno, "cannot pass a signal on");
 	}
 }
 
@@ -112,11 +121,27 @@ kill_one(void *arg, pid_t pid)
 {
 	struct sentinel *sentinel = arg;
 
-	for (size_t i = 0; i < sentinel->elder_count; i++)
-		if (sentinel->elders[i] == pid)
-			return;
 	sentinel->left++;
 	kill(pid, SIGKILL);
+}
+
+/* True where nothing of the tree is left, as far as can be told: no descendant under /proc and, unless we had children
+ * before, none that could be waited for. */
+static bool
+is_empty(struct sentinel *sentinel)
+{
+	sentinel->left = 0;
+	if (tree_each_descendant(&sentinel->elders, kill_one, sentinel) == -1) {
+		pid_t leader = atomic_load(&sentinel->setup->link->shared->leader);
+
+		/* COMMAND itself died with the supervisor; what has left its group is reached only as it becomes our
+		 * child. */
+		if (leader > 0)
+			kill(-leader, SIGKILL);
+	}
+	if (sentinel->left > 0)
+		return false;
+	return sentinel->elders.count > 0 || (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
 }
 
 /* SIGKILL for everything below us, the supervisor first, until nothing is left. Returns false where something will not
@@ -126,20 +151,16 @@ kill_tree(struct sentinel *sentinel)
 {
 	nsec limit = clock_now() + KILL_PATIENCE;
 
-	if (!sentinel->gone)
+	while (!sentinel->gone && clock_now() < limit) {
 		kill(sentinel->supervisor, SIGKILL);
-	for (;;) {
-		sentinel->left = 0;
-		/* Without /proc what the kernel tells has to do: COMMAND died with the supervisor, and waitpid(2) says
-		 * when no child is left. */
-		if (tree_each_descendant(getpid(), kill_one, sentinel) == -1)
-			sentinel->left = waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD;
-		if (sentinel->left == 0)
-			return true;
+		sleep_on(sentinel, KILL_PAUSE_MS);
+	}
+	while (!is_empty(sentinel)) {
 		if (clock_now() >= limit)
 			return false;
 		sleep_on(sentinel, KILL_PAUSE_MS);
 	}
+	return true;
 }
 
 /* A fresh process for what needs libraries: it releases the lock that the dead supervisor had. */
@@ -152,12 +173,24 @@ reclaim(struct sentinel *sentinel)
 		return;
 	pid = fork();
 	if (pid == 0) {
-		supervisor_reclaim(sentinel->setup);
+		reclaim_run(sentinel->setup);
 		_exit(0);
 	}
 	/* It limits itself to 5 s. */
 	while (pid > 0 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		continue;
+}
+
+/* The dead COMMAND may have had the terminal. */
+static void
+restore_terminal(const struct sentinel *sentinel)
+{
+	int tty = tty_open();
+
+	if (tty == -1)
+		return;
+	tty_take_back(tty, atomic_load(&sentinel->setup->link->shared->leader));
+	close(tty);
 }
 
 /* The supervisor is dead, or as good as dead: what it can no longer do is done here. */
@@ -174,6 +207,8 @@ take_over(struct sentinel *sentinel)
 		    "itself");
 		return EXIT_COMMAND;
 	}
+	restore_terminal(sentinel);
+	reclaim(sentinel);
 	if (overdue)
 		log_msg(log, LEVEL_ERROR,
 		    "lock %.200s lost: the supervisor did not move for as long as the lease lasts; killed everything",
@@ -183,7 +218,6 @@ take_over(struct sentinel *sentinel)
 		    held ? "lock %.200s lost: the supervisor was killed by signal %d; killed everything"
 			 : "lock %.200s not acquired: the supervisor was killed by signal %d",
 		    key, WTERMSIG(sentinel->status));
-	reclaim(sentinel);
 	return held ? EXIT_LOST : EXIT_NOT_ACQUIRED;
 }
 
@@ -204,7 +238,6 @@ sentinel_run(struct supervisor_setup *setup)
 	struct sentinel sentinel = { .setup = setup };
 	struct beacon_link *link = setup->link;
 
-	setup->sentinel = getpid();
 	sentinel.signal_fd = signals_open();
 	if (sentinel.signal_fd == -1 || tree_adopt() == -1) {
 		log_errno(setup->log, LEVEL_ERROR, errno, "cannot guard a command");

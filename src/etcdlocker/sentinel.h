@@ -6,8 +6,7 @@
 
 #include "etcdlocker/supervisor.h"
 
-/* Fork the supervisor, guard it, return the exit code. In the supervisor's process it does not return. SETUP.sentinel
- * is filled in. */
+/* Fork the supervisor, guard it, return the exit code. In the supervisor's process it does not return. */
 int sentinel_run(struct supervisor_setup *setup);
 
 #endif

@@ -28,8 +28,7 @@ static const char *const event_names[SUP_EVENTS] = {
 	[EV_RELEASED] = "released",
 };
 
-/* An entry has an action or another next state; what is not entered changes nothing. A stop signal cannot come in
- * STARTING, where signals are held back. */
+/* An entry has an action or another next state; what is not entered changes nothing. */
 static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 	[SUP_ACQUIRING] = {
 		[EV_ACQUIRED] = { SUP_STARTING, ACT_START },
@@ -37,6 +36,8 @@ static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 		[EV_STOP] = { SUP_RELEASING, ACT_RELEASE },
 	},
 	[SUP_STARTING] = {
+		[EV_STOP] = { SUP_KILLING, ACT_KILL }, /* only where the exec hangs: else signals are held back */
+		[EV_STOP_AGAIN] = { SUP_KILLING, ACT_KILL },
 		[EV_STARTED] = { SUP_RUNNING, ACT_NONE },
 		[EV_START_FAILED] = { SUP_SWEEPING, ACT_NONE },
 		[EV_EXPIRING] = { SUP_TERMINATING, ACT_STOP },
@@ -67,6 +68,7 @@ static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 		[EV_UNKILLABLE] = { SUP_DONE, ACT_EXIT },
 	},
 	[SUP_RELEASING] = {
+		[EV_STOP_AGAIN] = { SUP_DONE, ACT_EXIT },
 		[EV_NOT_ACQUIRED] = { SUP_DONE, ACT_EXIT },
 		[EV_RELEASED] = { SUP_DONE, ACT_EXIT },
 	},

@@ -12,6 +12,7 @@
 #include "net/loop.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -24,6 +25,9 @@
 #define KILL_PAUSE_FIRST (10 * NSEC_PER_MSEC)
 #define KILL_PAUSE_LAST (500 * NSEC_PER_MSEC)
 
+/* An exec takes milliseconds; so long signals are held back for it. */
+#define EXEC_LIMIT NSEC_PER_SEC
+
 /* What is not dead by then sleeps in the kernel, and no signal will reach it. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
 
@@ -33,22 +37,58 @@ struct supervisor {
 	const struct logger *log;
 	enum sup_state state;
 	struct outcome outcome;
+	char leftover[640]; /* what could not be released */
 	struct loop *loop;
 	struct etcdlock_client *client;
 	struct etcdlock *lock;
 	struct tree tree;
-	bool tree_empty;
-	int signal_fd, report_fd, tty;
-	bool tty_given;
+	bool tree_empty, killing, exec_hangs;
+	int signal_fd, report_fd;
+	struct tty tty;
 	struct event *signal_event, *report_event, *lifeline_event;
 	int stop_signal; /* the last stop signal that we got; 0: none */
-	struct timer grace, kill;
+	struct timer grace, kill, exec_limit;
 	nsec kill_pause, kill_limit;
 };
 
 static void handle(struct supervisor *sup, enum sup_event event);
 
+/* --- what the sentinel is told --- */
+
+/* By when the tree must be dead. */
+static void
+publish(const struct supervisor *sup)
+{
+	nsec kill_by = sup->killing ? sup->kill_limit : etcdlock_deadline(sup->lock);
+
+	beacon_set(sup->setup->link, kill_by + SENTINEL_LAG);
+}
+
+/* What we have in etcd. */
+static void
+publish_key(const struct supervisor *sup)
+{
+	beacon_set_key(sup->setup->link, etcdlock_owner_key(sup->lock), etcdlock_create_revision(sup->lock));
+}
+
 /* --- actions --- */
+
+static void
+stop_holding_back(struct supervisor *sup)
+{
+	timer_disarm(sup->loop, &sup->exec_limit);
+	event_add(sup->lifeline_event, NULL);
+}
+
+/* An exec that takes so long hangs, on a network file system perhaps: signals count again. */
+static void
+on_exec_limit(void *arg)
+{
+	struct supervisor *sup = arg;
+
+	sup->exec_hangs = true;
+	stop_holding_back(sup);
+}
 
 static void
 set_state(struct supervisor *sup, enum sup_state state, enum sup_event event)
@@ -59,9 +99,9 @@ set_state(struct supervisor *sup, enum sup_state state, enum sup_event event)
 	    states_event_name(event));
 	/* Signals are held back until the exec: before, nobody knows which program would get them. */
 	if (state == SUP_STARTING)
-		event_del(sup->signal_event);
+		event_del(sup->lifeline_event);
 	else if (sup->state == SUP_STARTING)
-		event_add(sup->signal_event, NULL);
+		stop_holding_back(sup);
 	sup->state = state;
 }
 
@@ -124,10 +164,7 @@ act_start(struct supervisor *sup)
 	    etcdlock_revision(sup->lock), etcdlock_owner_key(sup->lock), etcdlock_create_revision(sup->lock));
 	int errnum = ENOMEM;
 
-	sup->tty = tty_open();
-	sup->tty_given = tty_is_ours(sup->tty);
-	if (sup->tty_given)
-		spawn.tty = sup->tty;
+	spawn.tty = tty_for_start(&sup->tty);
 	if (environment != NULL) {
 		spawn.envp = environment;
 		sup->tree.leader = spawn_start(&spawn, &sup->report_fd);
@@ -140,6 +177,8 @@ act_start(struct supervisor *sup)
 		handle(sup, EV_TREE_EMPTY);
 		return;
 	}
+	atomic_store(&sup->setup->link->shared->leader, sup->tree.leader);
+	timer_arm(sup->loop, &sup->exec_limit, clock_now() + EXEC_LIMIT);
 	sup->report_event = loop_event(sup->loop, sup->report_fd, EV_READ, PRIORITY_IO, on_report, sup);
 	if (sup->report_event == NULL || event_add(sup->report_event, NULL) == -1) {
 		/* It runs, or will: end it as we would for a lost lock. */
@@ -156,7 +195,7 @@ act_stop(struct supervisor *sup)
 	 */
 	nsec grace = told ? sup->options->grace : sup->options->timing.grace_ms * NSEC_PER_MSEC;
 
-	tree_signal_leader(&sup->tree, told ? sup->stop_signal : sup->options->signal);
+	tree_signal_leader(&sup->tree, told ? sup->stop_signal : sup->options->signal, true);
 	timer_arm(sup->loop, &sup->grace, clock_add(clock_now(), grace));
 }
 
@@ -167,6 +206,7 @@ act_sweep(struct supervisor *sup)
 		return;
 	log_msg(sup->log, LEVEL_DEBUG, "the command has left processes behind");
 	tree_signal_all(&sup->tree, sup->options->signal);
+	tree_signal_all(&sup->tree, SIGCONT);
 	if (!timer_armed(&sup->grace))
 		timer_arm(sup->loop, &sup->grace, clock_add(clock_now(), sup->options->grace));
 }
@@ -178,6 +218,10 @@ act_kill(struct supervisor *sup)
 	tree_signal_all(&sup->tree, SIGKILL);
 	sup->kill_pause = KILL_PAUSE_FIRST;
 	sup->kill_limit = clock_now() + KILL_PATIENCE;
+	/* Everything has got its SIGKILL; that some of it takes long to die is no reason for the sentinel to kill us
+	 * too. */
+	sup->killing = true;
+	publish(sup);
 	timer_arm(sup->loop, &sup->kill, clock_now() + sup->kill_pause);
 }
 
@@ -224,7 +268,7 @@ perform(struct supervisor *sup, enum sup_action action)
 		act_stop(sup);
 		break;
 	case ACT_FORWARD:
-		tree_signal_leader(&sup->tree, sup->stop_signal);
+		tree_signal_leader(&sup->tree, sup->stop_signal, true);
 		break;
 	case ACT_SWEEP:
 		act_sweep(sup);
@@ -258,8 +302,7 @@ on_command_ended(struct supervisor *sup, int status)
 {
 	char name[SIGNAL_NAME];
 
-	if (sup->tty_given)
-		tty_give(sup->tty, getpgrp());
+	tty_on_ended(&sup->tty);
 	/* One that is gone has said before whether its exec worked. */
 	read_report(sup);
 	if (WIFSIGNALED(status))
@@ -268,20 +311,6 @@ on_command_ended(struct supervisor *sup, int status)
 	else
 		outcome_set(&sup->outcome, CAUSE_EXITED, WEXITSTATUS(status), "the command exited with %d",
 		    WEXITSTATUS(status));
-}
-
-/* A stopped command does not stop us: our lock would be lost meanwhile. */
-static void
-on_command_stopped(struct supervisor *sup, int signo)
-{
-	if (signo == SIGTSTP && sup->tty_given) {
-		log_msg(sup->log, LEVEL_NOTICE, "the command goes on: stopped, it would lose its lock");
-		tree_signal_all(&sup->tree, SIGCONT);
-	} else if ((signo == SIGTTIN || signo == SIGTTOU) && tty_is_ours(sup->tty)) {
-		tty_give(sup->tty, sup->tree.leader);
-		sup->tty_given = true;
-		tree_signal_all(&sup->tree, SIGCONT);
-	}
 }
 
 static void
@@ -296,7 +325,9 @@ reap(struct supervisor *sup)
 			on_command_ended(sup, status);
 			ended = true;
 		} else if (news == TREE_STOPPED) {
-			on_command_stopped(sup, WSTOPSIG(status));
+			if (tty_on_stopped(&sup->tty, WSTOPSIG(status)))
+				log_msg(sup->log, LEVEL_NOTICE,
+				    "the command goes on: stopped, it would keep the lock from others");
 		}
 	}
 	sup->tree_empty = news == TREE_EMPTY;
@@ -317,24 +348,19 @@ on_grace_over(void *arg)
 static bool
 is_stop_signal(const struct supervisor *sup, int signo)
 {
+	/* Ignored since before us: whoever started us wanted it to do nothing. */
+	if (sigismember(&sup->setup->signals->ignored, signo) == 1)
+		return false;
 	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
 	    (signo == SIGHUP && sup->state == SUP_ACQUIRING);
 }
 
 static void
-on_one_signal(struct supervisor *sup, const struct signalfd_siginfo *info)
+on_one_signal(struct supervisor *sup, int signo)
 {
-	int signo = (int)info->ssi_signo;
 	bool again = sup->stop_signal != 0;
 	char name[SIGNAL_NAME];
 
-	if (signo == SIGCHLD) {
-		reap(sup);
-		return;
-	}
-	/* Whoever signals our group or all of our name reaches the sentinel too, which passes it on: once is enough. */
-	if (signals_are_ours(signo) || (pid_t)info->ssi_pid != sup->setup->sentinel)
-		return;
 	log_msg(sup->log, LEVEL_DEBUG, "got signal %s", signal_name(signo, name));
 	if (is_stop_signal(sup, signo)) {
 		sup->stop_signal = signo;
@@ -342,34 +368,39 @@ on_one_signal(struct supervisor *sup, const struct signalfd_siginfo *info)
 		handle(sup, again ? EV_STOP_AGAIN : EV_STOP);
 		return;
 	}
-	/* Brought back to the foreground: COMMAND too. */
-	if (signo == SIGCONT && sup->tree.leader != 0 && !sup->tree.reaped && tty_is_ours(sup->tty)) {
-		tty_give(sup->tty, sup->tree.leader);
-		sup->tty_given = true;
-	}
-	tree_signal_leader(&sup->tree, signo);
+	if (signo == SIGCONT)
+		tree_signal_all(&sup->tree, signo);
+	else
+		tree_signal_leader(&sup->tree, signo, false);
 }
 
+/* Of what comes to ourselves only the end of a child counts: the sentinel gets all others, and passes them on. */
 static void
 on_signals(evutil_socket_t fd, short what, void *arg)
 {
-	struct supervisor *sup = arg;
 	struct signalfd_siginfo info;
 
 	(void)what;
-	/* Held back from the start of COMMAND until its exec: stop reading in the middle, too. */
-	while (sup->state != SUP_STARTING && read(fd, &info, sizeof(info)) == sizeof(info))
-		on_one_signal(sup, &info);
+	while (read(fd, &info, sizeof(info)) == sizeof(info))
+		continue;
+	reap(arg);
 }
 
-/* The sentinel is gone: nobody guards the tree any more, and nobody would see how we end. */
+/* Signals that the sentinel passes on, or its end: then nobody guards the tree any more, and nobody would see how we
+ * end. */
 static void
 on_lifeline(evutil_socket_t fd, short what, void *arg)
 {
 	struct supervisor *sup = arg;
+	unsigned char signo;
+	ssize_t len = -1;
 
-	(void)fd;
 	(void)what;
+	/* Held back from the start of COMMAND until its exec: stop reading in the middle, too. */
+	while ((sup->state != SUP_STARTING || sup->exec_hangs) && (len = read(fd, &signo, 1)) == 1)
+		on_one_signal(sup, signo);
+	if (len != 0)
+		return;
 	event_del(sup->lifeline_event);
 	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our main process was killed: killing the command");
 	handle(sup, sup->state == SUP_ACQUIRING ? EV_STOP : EV_LOST);
@@ -401,18 +432,6 @@ on_refused(struct supervisor *sup)
 		outcome_set(
 		    &sup->outcome, CAUSE_NOT_ACQUIRED, 0, "lock %.200s not acquired: %s", sup->options->key, error);
 	handle(sup, EV_NOT_ACQUIRED);
-}
-
-static void
-publish(const struct supervisor *sup)
-{
-	beacon_set(sup->setup->link, etcdlock_deadline(sup->lock) + SENTINEL_LAG);
-}
-
-static void
-publish_key(const struct supervisor *sup)
-{
-	beacon_set_key(sup->setup->link, etcdlock_owner_key(sup->lock), etcdlock_create_revision(sup->lock));
 }
 
 static void
@@ -449,7 +468,8 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 	case ETCDLOCK_RELEASED:
 		publish_key(sup);
 		if (etcdlock_failure(lock) != ETCDLOCK_FAILURE_NONE)
-			log_msg(sup->log, LEVEL_WARNING, "lock %.200s: %s", sup->options->key, etcdlock_error(lock));
+			snprintf(sup->leftover, sizeof(sup->leftover), "lock %.200s %s", sup->options->key,
+			    etcdlock_error(lock));
 		handle(sup, EV_RELEASED);
 		break;
 	}
@@ -478,8 +498,10 @@ set_up(struct supervisor *sup)
 
 	timer_init(&sup->grace, on_grace_over, sup);
 	timer_init(&sup->kill, on_kill, sup);
+	timer_init(&sup->exec_limit, on_exec_limit, sup);
 	sup->signal_fd = signals_open();
 	sup->loop = loop_new(NULL);
+	tty_init(&sup->tty, sup->loop, &sup->tree);
 	if (sup->signal_fd == -1 || sup->loop == NULL)
 		goto fail;
 	sup->signal_event = add_event(sup, sup->signal_fd, PRIORITY_DEADLINE, on_signals);
@@ -513,8 +535,21 @@ tear_down(struct supervisor *sup)
 	loop_free(sup->loop);
 	if (sup->signal_fd != -1)
 		close(sup->signal_fd);
-	if (sup->tty != -1)
-		close(sup->tty);
+	tty_close(&sup->tty);
+}
+
+/* One line, whatever there is to say. */
+static void
+say_outcome(const struct supervisor *sup)
+{
+	const char *line = outcome_line(&sup->outcome);
+
+	/* A lease that has run out needs no release. */
+	if (line != NULL && (sup->leftover[0] == '\0' || sup->outcome.cause == CAUSE_LOST))
+		log_msg(sup->log, LEVEL_ERROR, "%s", line);
+	else if (sup->leftover[0] != '\0')
+		log_msg(sup->log, LEVEL_WARNING, "%s%s%s", line == NULL ? "" : line, line == NULL ? "" : "; ",
+		    sup->leftover);
 }
 
 int
@@ -526,49 +561,13 @@ supervisor_run(const struct supervisor_setup *setup)
 		.tree = { .log = setup->log },
 		.signal_fd = -1,
 		.report_fd = -1,
-		.tty = -1 };
+		.tty = { .fd = -1 } };
 
 	if (tree_adopt() == -1 || beacon_attach(setup->link) == -1)
 		outcome_set(&sup.outcome, CAUSE_NOT_ACQUIRED, 0, "cannot guard a command: %s", strerror(errno));
 	else if (set_up(&sup) == 0 && etcdlock_lock(sup.lock) == 0)
 		event_base_dispatch(loop_base(sup.loop));
-	if (outcome_line(&sup.outcome) != NULL)
-		log_msg(sup.log, LEVEL_ERROR, "%s", outcome_line(&sup.outcome));
+	say_outcome(&sup);
 	tear_down(&sup);
 	return outcome_code(&sup.outcome);
-}
-
-/* --- after a supervisor's death --- */
-
-static void
-on_reclaimed(struct etcdlock *lock, enum etcdlock_event event, void *arg)
-{
-	struct supervisor *sup = arg;
-
-	(void)event;
-	if (etcdlock_failure(lock) != ETCDLOCK_FAILURE_NONE)
-		log_msg(sup->log, LEVEL_WARNING, "lock %.200s: %s", sup->options->key, etcdlock_error(lock));
-	event_base_loopbreak(loop_base(sup->loop));
-}
-
-void
-supervisor_reclaim(const struct supervisor_setup *setup)
-{
-	struct supervisor sup = { .setup = setup, .options = setup->options, .log = setup->log };
-	const struct beacon *shared = setup->link->shared;
-	char why[256];
-
-	sup.loop = loop_new(NULL);
-	if (sup.loop != NULL)
-		sup.client = etcdlock_client_new(
-		    loop_base(sup.loop), setup->options->endpoints, sup.log->write, sup.log->arg, why, sizeof(why));
-	if (sup.client != NULL)
-		sup.lock = etcdlock_new(
-		    sup.client, setup->options->key, setup->options->id, &setup->options->timing, on_reclaimed, &sup);
-	if (sup.lock != NULL &&
-	    etcdlock_reclaim(sup.lock, shared->owner_key, atomic_load(&shared->create_revision)) == 0)
-		event_base_dispatch(loop_base(sup.loop));
-	etcdlock_free(sup.lock);
-	etcdlock_client_free(sup.client);
-	loop_free(sup.loop);
 }

@@ -12,13 +12,9 @@ struct supervisor_setup {
 	const struct signal_state *signals; /* what COMMAND is to have */
 	const struct logger *log;
 	struct beacon_link *link;
-	pid_t sentinel; /* the only one whose signals count */
 };
 
 /* Acquire, run, release. Returns the exit code; the last line is written. */
 int supervisor_run(const struct supervisor_setup *setup);
-
-/* Release what a supervisor that was killed has left in etcd, for at most 5 s. Its tree must be dead. */
-void supervisor_reclaim(const struct supervisor_setup *setup);
 
 #endif

@@ -35,8 +35,9 @@ struct backend_ops {
 	void (*renew)(void *backend, bool firm);
 	/* Give up everything that we have in etcd: lock_left(). HELD: announce that the protected work is over. */
 	void (*leave)(void *backend, bool held);
-	/* Take over what a dead process had, and leave: lock_left(). -1 with errno EINVAL or ENOMEM. */
-	int (*reclaim)(void *backend, const char *owner_key, int64_t create_revision);
+	/* Take over what a dead process had, and leave: lock_left(). HELD: as in leave. -1 with errno EINVAL or ENOMEM.
+	 */
+	int (*reclaim)(void *backend, const char *owner_key, int64_t create_revision, bool held);
 	/* Drop what is under way, without a word to etcd. */
 	void (*stop)(void *backend);
 
@@ -54,8 +55,15 @@ void lock_granted(struct etcdlock *lock);
 void lock_placed(struct etcdlock *lock, const struct place *place);
 void lock_renewed(struct etcdlock *lock, const struct lease_term *term);
 
-/* The key ahead of us is gone, or marked: CLEAN where no command can be running behind it. */
-void lock_vanished(struct etcdlock *lock, bool clean);
+/* How the one ahead of us went. */
+enum vanish {
+	VANISH_RELEASED, /* it said that its command is dead */
+	VANISH_MUTE,     /* it is of a client that never says so and never kills its command: etcdctl */
+	VANISH_UNKNOWN   /* it said nothing: its command may be dying */
+};
+
+/* The key ahead of us is gone, or marked. */
+void lock_vanished(struct etcdlock *lock, enum vanish how);
 
 /* Our key is gone or not ours any more; WHY completes "the lock is lost: ". */
 void lock_gone(struct etcdlock *lock, const char *why);

@@ -93,7 +93,9 @@ v3_free(void *arg)
 static const char *
 v3_owner_key(const void *arg)
 {
-	return ((const struct v3 *)arg)->names.key;
+	const struct v3 *v3 = arg;
+
+	return v3->create_revision == 0 ? NULL : v3->names.key;
 }
 
 static int64_t

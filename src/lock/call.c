@@ -13,13 +13,15 @@
 /* A hedge is sent after this part of a try's limit. */
 #define HEDGE 3
 
-static bool
-is_waiting(const struct call *call)
+/* How many tries are out. */
+static size_t
+in_flight(const struct call *call)
 {
+	size_t count = 0;
+
 	for (size_t i = 0; i < CALL_TRIES; i++)
-		if (call->tries[i].request != NULL)
-			return true;
-	return false;
+		count += call->tries[i].request != NULL;
+	return count;
 }
 
 /* Plans the next try: at once on an endpoint that has not failed yet in this round, else after a while. Where another
@@ -36,7 +38,7 @@ call_failed(struct call *call, const struct call_trouble *trouble)
 	if (call->failures % client->endpoints->count == 0)
 		delay = backoff_next(&call->backoff);
 	log_msg(&client->log, LEVEL_DEBUG, "%s: %s", call->path, trouble->text);
-	if (!is_waiting(call) || !timer_armed(&call->next))
+	if (in_flight(call) == 0 || !timer_armed(&call->next))
 		timer_arm(client->loop, &call->next, clock_add(clock_now(), delay));
 	/* Last, for it may stop or restart the call. */
 	call->owner.on_trouble(call->owner.arg, trouble);
@@ -54,6 +56,9 @@ on_done(void *arg, const struct http_response *response)
 
 	attempt->request = NULL;
 	call->sent = attempt->sent;
+	/* Before the answer is dealt with, for that may bring the next request. */
+	if (response->error == NULL && response->status < 500)
+		endpoints_worked(call->client->endpoints, attempt->endpoint);
 	if (response->error == NULL)
 		verdict = call->owner.on_answer(call->owner.arg, response->status, response->body, response->len, text);
 	else
@@ -93,7 +98,8 @@ call_send(struct call *call)
 	while (attempt->request != NULL)
 		if (++attempt == call->tries + CALL_TRIES)
 			return true;
-	attempt->endpoint = endpoints_current(call->client->endpoints);
+	/* A hedge goes elsewhere, if there is an elsewhere. */
+	attempt->endpoint = endpoints_next(call->client->endpoints, in_flight(call));
 	url = str_printf("%s%s", attempt->endpoint->url, call->path);
 	if (url == NULL)
 		return false;
@@ -106,11 +112,8 @@ call_send(struct call *call)
 	free(url);
 	if (attempt->request == NULL)
 		return false;
-	if (call->failures > 0) {
-		/* The hedge goes elsewhere, if there is an elsewhere. */
+	if (call->failures > 0)
 		timer_arm(call->client->loop, &call->next, clock_add(attempt->sent, call->try_limit / HEDGE));
-		endpoints_failed(call->client->endpoints, attempt->endpoint);
-	}
 	return true;
 }
 
@@ -177,5 +180,5 @@ call_active(const struct call *call)
 bool
 call_in_flight(const struct call *call)
 {
-	return is_waiting(call);
+	return in_flight(call) > 0;
 }

@@ -126,9 +126,10 @@ int etcdlock_lock(struct etcdlock *lock);
 int etcdlock_unlock(struct etcdlock *lock);
 
 /* Release what another process, dead by now with all that it protected, had: its etcdlock_owner_key() and
- * etcdlock_create_revision(). On an IDLE lock of the same key and id; RELEASED follows, at most 5 s later. Returns 0;
- * -1 with errno EBUSY unless IDLE, EINVAL where OWNER_KEY is not a key of this lock. */
-int etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision);
+ * etcdlock_create_revision(); HELD: it held the lock, and was not only waiting for it. On an IDLE lock of the same key
+ * and id; RELEASED follows, at most 5 s later. Returns 0; -1 with errno EBUSY unless IDLE, EINVAL where OWNER_KEY is
+ * not a key of this lock. */
+int etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held);
 
 enum etcdlock_state etcdlock_state(const struct etcdlock *lock);
 const char *etcdlock_state_name(enum etcdlock_state state);

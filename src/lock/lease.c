@@ -17,13 +17,27 @@ lease_deadline(nsec sent, nsec ttl)
 	return clock_add(sent, ttl - lease_margin(ttl));
 }
 
+static struct lease *
+oldest_but(struct lease_ledger *ledger, const struct lease *kept)
+{
+	struct lease *oldest = NULL;
+
+	for (size_t i = 0; i < LEASES; i++) {
+		struct lease *lease = &ledger->slots[i];
+
+		if (lease != kept && (oldest == NULL || lease->sent < oldest->sent))
+			oldest = lease;
+	}
+	return oldest;
+}
+
 struct lease *
-lease_open(struct lease_ledger *ledger, nsec now, nsec ttl)
+lease_open(struct lease_ledger *ledger, const struct lease *kept, nsec now, nsec ttl)
 {
 	struct lease *lease = lease_find(ledger, 0);
 
 	if (lease == NULL)
-		return NULL;
+		lease = oldest_but(ledger, kept);
 	/* Positive and 63 bits: etcd before 3.4.20 could corrupt its store over a negative id. */
 	do
 		lease->id = (int64_t)(random_uint64() >> 1);

@@ -32,8 +32,9 @@ nsec lease_margin(nsec ttl);
 /* When work under a lease, whose grant was sent at SENT, must be dead and reaped. */
 nsec lease_deadline(nsec sent, nsec ttl);
 
-/* Enter a new lease with a fresh random id, sent now, TTL as asked for. NULL where the ledger is full. */
-struct lease *lease_open(struct lease_ledger *ledger, nsec now, nsec ttl);
+/* Enter a new lease with a fresh random id, sent now, TTL as asked for. Where the ledger is full the oldest lease but
+ * KEPT (may be NULL) makes room: it is so old that it has run out, or does so soon by itself. */
+struct lease *lease_open(struct lease_ledger *ledger, const struct lease *kept, nsec now, nsec ttl);
 
 /* The lease with this id, or NULL. */
 struct lease *lease_find(struct lease_ledger *ledger, int64_t id);

@@ -97,7 +97,7 @@ static void
 lock_leave(struct etcdlock *lock, bool held)
 {
 	/* A lease that has run out frees the lock by itself, and who never answered will hardly start to now. */
-	bool worth_it = lock->state >= ETCDLOCK_CONTENDING && lock->state != ETCDLOCK_LOST;
+	bool worth_it = held ? lock->state != ETCDLOCK_LOST : lock->trouble[0] == '\0';
 
 	lock_timers_stop(lock);
 	lock_set_state(lock, ETCDLOCK_RELEASING);
@@ -146,11 +146,12 @@ on_wait_limit(void *arg)
 	struct etcdlock *lock = arg;
 	char span[DURATION_TEXT];
 
-	if (lock->state == ETCDLOCK_WAITING) {
+	if (lock->state == ETCDLOCK_WAITING && lock->trouble[0] == '\0') {
 		lock_conflict(lock);
 		return;
 	}
-	snprintf(lock->error, sizeof(lock->error), "not in the queue after %s%s%s",
+	snprintf(lock->error, sizeof(lock->error), "%s after %s%s%s",
+	    lock->state == ETCDLOCK_WAITING ? "no word from etcd" : "not in the queue",
 	    duration_text(lock->timing.wait_ms * NSEC_PER_MSEC, span), lock->trouble[0] ? ": " : "", lock->trouble);
 	lock_fail(lock, ETCDLOCK_FAILURE_UNREACHABLE);
 }
@@ -191,6 +192,7 @@ lock_begin(struct etcdlock *lock)
 	lock->failure = ETCDLOCK_FAILURE_NONE;
 	lock->error[0] = lock->trouble[0] = '\0';
 	lock->refused = false;
+	lock->pending_count = 0;
 	lock->succession = SUCCESSION_NONE;
 	lock->ahead = -1;
 	backoff_reset(&lock->rejoin);
@@ -290,8 +292,14 @@ static void
 note_queue(struct etcdlock *lock, const struct place *place)
 {
 	const char *holder = place->holder == NULL ? "" : place->holder;
-	bool news = place->ahead != lock->ahead || lock->holder == NULL || strcmp(lock->holder, holder) != 0;
+	bool joined = lock->state == ETCDLOCK_CONTENDING;
+	bool news = joined || place->ahead != lock->ahead || lock->holder == NULL || strcmp(lock->holder, holder) != 0;
 
+	/* What was before we came we cannot know. */
+	if (joined)
+		lock->sole_since = 0;
+	else if (place->ahead != lock->ahead)
+		lock->sole_since = clock_now();
 	lock->ahead = place->ahead;
 	if (!news || place->ahead == 0)
 		return;
@@ -319,17 +327,20 @@ lock_placed(struct etcdlock *lock, const struct place *place)
 }
 
 void
-lock_vanished(struct etcdlock *lock, bool clean)
+lock_vanished(struct etcdlock *lock, enum vanish how)
 {
+	nsec delay = lock->timing.delay_ms * NSEC_PER_MSEC;
+
 	if (lock->state != ETCDLOCK_WAITING)
 		return;
-	if (clean) {
+	/* A mute one says nothing of who was ahead of it: that one's delay must be over. */
+	if (how == VANISH_RELEASED ||
+	    (how == VANISH_MUTE && lock->ahead == 1 && clock_now() >= clock_add(lock->sole_since, delay))) {
 		lock->succession = SUCCESSION_CLEAN;
 		timer_disarm(lock->client->loop, &lock->again);
-	} else if (lock->succession == SUCCESSION_WAITING) {
-		lock->succession = SUCCESSION_VANISHED;
-		lock->vanished = clock_now();
 	}
+	/* Else the delay counts from the look that shows nobody ahead of us: others than this one may have gone since.
+	 */
 	lock->ops->look(lock->backend);
 }
 
@@ -360,8 +371,9 @@ void
 lock_renewed(struct etcdlock *lock, const struct lease_term *term)
 {
 	if (lock_owned(lock)) {
+		lock->expiring_said = false;
+		lock->error[0] = lock->trouble[0] = '\0';
 		count_term(lock, term);
-		lock->trouble[0] = '\0';
 		lock_set_state(lock, ETCDLOCK_HELD);
 		lock_post(lock, ETCDLOCK_RENEWED);
 	} else if (lock->state == ETCDLOCK_WAITING) {
@@ -453,9 +465,9 @@ lock_end(struct etcdlock *lock)
 }
 
 int
-lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision)
+lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held)
 {
-	if (lock->ops->reclaim(lock->backend, owner_key, create_revision) == -1)
+	if (lock->ops->reclaim(lock->backend, owner_key, create_revision, held) == -1)
 		return -1;
 	lock->failure = ETCDLOCK_FAILURE_NONE;
 	lock->error[0] = lock->trouble[0] = '\0';
@@ -483,7 +495,7 @@ on_release_limit(void *arg)
 	if (!lock->refused) {
 		lock->failure = ETCDLOCK_FAILURE_UNREACHABLE;
 		snprintf(lock->error, sizeof(lock->error), "not released, its lease ends by itself within %llds: %s",
-		    (long long)(lock->term.ttl / NSEC_PER_SEC), lock->trouble);
+		    (long long)lock->timing.ttl_s, lock->trouble);
 	}
 	lock_left(lock);
 }

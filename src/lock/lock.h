@@ -38,6 +38,7 @@ struct etcdlock {
 	struct lease_term term;
 	enum succession succession;
 	nsec vanished;
+	nsec sole_since; /* since when only one is ahead of us, as far as we have seen; 0: ever */
 	bool expiring_said;
 	nsec deadline;
 	int64_t revision;
@@ -73,6 +74,6 @@ void lock_timers_stop(struct etcdlock *lock);
 void lock_begin(struct etcdlock *lock);
 void lock_end(struct etcdlock *lock);
 __attribute__((warn_unused_result)) int
-lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision);
+lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held);
 
 #endif

@@ -137,13 +137,13 @@ etcdlock_unlock(struct etcdlock *lock)
 }
 
 int
-etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision)
+etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held)
 {
 	if (lock->state != ETCDLOCK_IDLE) {
 		errno = EBUSY;
 		return -1;
 	}
-	return lock_reclaim(lock, owner_key, create_revision);
+	return lock_reclaim(lock, owner_key, create_revision, held);
 }
 
 enum etcdlock_state

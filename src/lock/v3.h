@@ -44,8 +44,10 @@ struct v3 {
 	enum v3_stage stage;
 	bool look_again;    /* something happened after LOOK was sent */
 	bool reclaiming;    /* LOOK asks for the lease of a dead process's key */
+	bool reclaim_held;  /* that process held the lock */
 	bool leaving, mark; /* giving up; the released mark is still to be put */
 	struct call extend, look, depart, revoke;
+	int64_t revoking; /* the lease that REVOKE is about */
 	struct timer step_aside;
 	struct v3_watch watch;
 };
@@ -83,9 +85,11 @@ void v3_lost_key(struct v3 *v3, const struct v3_kv *kv);
 /* leave */
 void v3_leave_init(struct v3 *v3);
 void v3_leave(void *v3, bool held);
-int v3_reclaim(void *v3, const char *owner_key, int64_t create_revision);
+int v3_reclaim(void *v3, const char *owner_key, int64_t create_revision, bool held);
 /* KV is the key that is to be reclaimed, NULL if it is gone. */
 void v3_reclaim_found(struct v3 *v3, const struct v3_kv *kv);
+/* Delete our key: v3_join() or v3_leave_next() follows. False when memory is short. */
+bool v3_delete_own(struct v3 *v3);
 /* What had to be waited for before leaving is over. */
 void v3_leave_next(struct v3 *v3);
 /* Revoke the leases that are retired. */

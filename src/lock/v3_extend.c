@@ -46,18 +46,17 @@ v3_extend_stop(struct v3 *v3)
 	v3->stage = V3_STAGE_NONE;
 }
 
-/* Asks for a fresh lease, or again for the last one where it is still fresh and was not yet put to use. */
+/* Asks for a fresh lease. */
 static void
 grant(struct v3 *v3, enum v3_stage stage)
 {
 	int64_t ttl_s = v3->lock->timing.ttl_s;
 
-	v3->fresh = lease_open(&v3->ledger, clock_now(), ttl_s * NSEC_PER_SEC);
-	if (v3->fresh == NULL) {
-		/* As many leases as the ledger holds wait to be revoked: etcd is long out of reach. */
-		lock_stumbled(v3->lock);
-		return;
-	}
+	/* One that etcd has never heard of leaves nothing to give up. */
+	if (is_granting(v3) && v3->fresh != v3->held && !v3->fresh->exposed && !call_in_flight(&v3->extend))
+		lease_close(v3->fresh);
+	v3_extend_stop(v3);
+	v3->fresh = lease_open(&v3->ledger, v3->held, clock_now(), ttl_s * NSEC_PER_SEC);
 	extend_start(v3, stage, "/v3/lease/grant", v3_encode_grant(v3->fresh->id, ttl_s));
 }
 
@@ -68,10 +67,13 @@ v3_join(void *arg)
 	struct etcdlock *lock = v3->lock;
 
 	v3_extend_stop(v3);
+	/* Written by somebody else, our old key is on no lease, and would stand in everybody's way for good. */
+	if (v3->foreign && v3_delete_own(v3))
+		return;
 	lease_retire_all(&v3->ledger);
 	v3_revoke_next(v3);
 	v3->held = NULL;
-	v3->create_revision = v3->mod_revision = 0;
+	v3->create_revision = v3->mod_revision = v3->seen = 0;
 	v3->foreign = false;
 	v3_names_free(&v3->names);
 	grant(v3, V3_STAGE_JOIN_GRANT);
@@ -221,6 +223,9 @@ on_kept_alive(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 	term.ttl = ttl_s * NSEC_PER_SEC;
 	v3->kept = term;
 	v3->stage = V3_STAGE_NONE;
+	/* Sent as a waiter, answered to a holder, who lives on first TTLs. */
+	if (lock_owned(v3->lock) && v3->lock->renewal == ETCDLOCK_RENEW_RAFT)
+		return CALL_DONE;
 	lock_renewed(v3->lock, &term);
 	return CALL_DONE;
 }

@@ -33,20 +33,26 @@ v3_revoke_next(struct v3 *v3)
 			left(v3);
 		return;
 	}
+	v3->revoking = lease->id;
 	if (call_start(&v3->revoke, "/v3/lease/revoke", v3_encode_lease(lease->id), v3_try_limit(v3)) == -1)
 		lock_stumbled(v3->lock);
+}
+
+bool
+v3_delete_own(struct v3 *v3)
+{
+	return call_start(
+		   &v3->depart, "/v3/kv/txn", v3_encode_delete(&v3->names, v3->create_revision), v3_try_limit(v3)) == 0;
 }
 
 void
 v3_leave_next(struct v3 *v3)
 {
-	char *body = NULL;
-
-	if (v3->mark)
-		body = v3_encode_mark(&v3->names, v3->create_revision);
-	else if (v3->foreign)
-		body = v3_encode_delete(&v3->names, v3->create_revision);
-	if (body != NULL && call_start(&v3->depart, "/v3/kv/txn", body, v3_try_limit(v3)) == 0)
+	if (v3->mark &&
+	    call_start(&v3->depart, "/v3/kv/txn", v3_encode_mark(&v3->names, v3->create_revision), v3_try_limit(v3)) ==
+		0)
+		return;
+	if (v3->foreign && v3_delete_own(v3))
 		return;
 	lease_retire_all(&v3->ledger);
 	v3_revoke_next(v3);
@@ -72,7 +78,7 @@ v3_leave(void *arg, bool held)
 }
 
 int
-v3_reclaim(void *arg, const char *owner_key, int64_t create_revision)
+v3_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
 {
 	struct v3 *v3 = arg;
 	const struct etcdlock *lock = v3->lock;
@@ -85,8 +91,10 @@ v3_reclaim(void *arg, const char *owner_key, int64_t create_revision)
 		errno = EINVAL;
 		return -1;
 	}
+	v3_names_free(&v3->names);
 	if (v3_names_init(&v3->names, lock->key, lock->id, (int64_t)lease) == -1)
 		return -1;
+	v3->reclaim_held = held;
 	v3->create_revision = create_revision;
 	v3->reclaiming = true;
 	v3->leaving = true; /* so that what fails is tried again until the time is over */
@@ -101,9 +109,10 @@ v3_reclaim_found(struct v3 *v3, const struct v3_kv *kv)
 
 	v3->reclaiming = false;
 	if (found && kv->lease != 0)
-		v3->ledger.slots[0] = (struct lease){ .id = kv->lease, .exposed = true };
-	v3->foreign = found && kv->lease == 0;
-	v3_leave(v3, found);
+		*lease_open(&v3->ledger, NULL, 0, 0) = (struct lease){ .id = kv->lease, .exposed = true };
+	/* A move that the dead process had sent may still come, and its lease we do not know: delete the key itself. */
+	v3->foreign = found;
+	v3_leave(v3, found && v3->reclaim_held);
 }
 
 static enum call_verdict
@@ -115,10 +124,11 @@ on_departed(void *arg, long status, const char *body, size_t len, char text[CALL
 	int64_t count = 0;
 	json_t *answer;
 
-	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text))
+	/* Etcd without space refuses the mark, and still takes the revocation. */
+	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text) && judged != V3_REFUSED)
 		return verdict;
 	/* Where the guard failed the key is gone already. */
-	if (v3->mark && v3_decode_mark(answer, &count) != NULL)
+	if (v3->mark && answer != NULL && v3_decode_mark(answer, &count) != NULL)
 		count = 0;
 	json_decref(answer);
 	if (v3->mark)
@@ -126,7 +136,9 @@ on_departed(void *arg, long status, const char *body, size_t len, char text[CALL
 	else
 		v3->foreign = false;
 	call_stop(&v3->depart);
-	if (count > 1)
+	if (!v3->leaving)
+		v3_join(v3);
+	else if (count > 1)
 		timer_arm(v3->lock->client->loop, &v3->step_aside, clock_now() + STEP_ASIDE);
 	else
 		v3_leave_next(v3);
@@ -143,9 +155,10 @@ on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_
 
 	if (v3_accept(v3, status, body, len, &answer, &judged, &verdict, text))
 		json_decref(answer);
-	else if (judged != V3_LEASE_GONE)
+	else if (judged != V3_LEASE_GONE && judged != V3_REFUSED)
 		return verdict;
-	lease_close(lease_next_retired(&v3->ledger));
+	/* One that etcd will not revoke ends by itself. */
+	lease_close(lease_find(&v3->ledger, v3->revoking));
 	call_stop(&v3->revoke);
 	v3_revoke_next(v3);
 	return CALL_DONE;

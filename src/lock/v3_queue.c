@@ -57,8 +57,11 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 		return;
 	}
 	for (const struct v3_kv *kv = queue->entries; kv < own; kv++) {
-		/* Who has announced its release is out of the queue, though its key is still there. */
-		if (v3_kv_released(kv))
+		const struct lease *own_old = kv->lease == 0 ? NULL : lease_find(&v3->ledger, kv->lease);
+
+		/* Who has announced its release is out of the queue, though its key is still there; and so is a place
+		 * of our own that we have given up. */
+		if (v3_kv_released(kv) || (own_old != NULL && own_old->revoke))
 			continue;
 		ahead = kv;
 		if (holder == NULL)
@@ -71,8 +74,8 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 	}
 	free(v3->predecessor);
 	v3->predecessor = predecessor;
-	if (queue->revision > v3->seen)
-		v3->seen = queue->revision;
+	/* Back as well: a watch that tells some things twice does no harm. */
+	v3->seen = queue->revision;
 	place.holder = holder == NULL ? NULL : holder->value;
 	place.create_revision = v3->create_revision;
 	place.term = raft ? (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl } : v3->kept;

@@ -58,14 +58,14 @@ on_own_event(struct v3 *v3, const struct v3_event *event)
 static void
 on_predecessor_event(struct v3 *v3, const struct v3_event *event)
 {
-	if (!event->deleted) {
-		if (v3_kv_released(&event->kv))
-			lock_vanished(v3->lock, true);
-		return;
-	}
-	/* An empty value is etcdctl's, which never kills its command: there is nothing to wait for. */
-	lock_vanished(
-	    v3->lock, event->before.key != NULL && (event->before.value_len == 0 || v3_kv_released(&event->before)));
+	const struct v3_kv *last = event->deleted ? &event->before : &event->kv;
+
+	if (last->key != NULL && v3_kv_released(last))
+		lock_vanished(v3->lock, VANISH_RELEASED);
+	else if (event->deleted && last->key != NULL && last->value_len == 0)
+		lock_vanished(v3->lock, VANISH_MUTE);
+	else if (event->deleted)
+		lock_vanished(v3->lock, VANISH_UNKNOWN);
 }
 
 static void

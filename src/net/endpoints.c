@@ -90,6 +90,8 @@ endpoint_parse(struct endpoint *endpoint, char *text)
 	}
 	if (authority != text && text[len - 1] == '/')
 		text[len - 1] = '\0';
+	if (strchr(authority, '/') != NULL)
+		return "has a path; only scheme, host and port work";
 	wrong = split_authority(authority, &host_len, &port);
 	if (wrong != NULL)
 		return wrong;
@@ -163,6 +165,18 @@ struct endpoint *
 endpoints_current(struct endpoints *endpoints)
 {
 	return &endpoints->list[endpoints->current];
+}
+
+struct endpoint *
+endpoints_next(struct endpoints *endpoints, size_t ahead)
+{
+	return &endpoints->list[(endpoints->current + ahead) % endpoints->count];
+}
+
+void
+endpoints_worked(struct endpoints *endpoints, const struct endpoint *endpoint)
+{
+	endpoints->current = (size_t)(endpoint - endpoints->list);
 }
 
 void

@@ -30,6 +30,12 @@ void endpoints_free(struct endpoints *endpoints);
 /* The one to try now. */
 struct endpoint *endpoints_current(struct endpoints *endpoints);
 
+/* The one to try when AHEAD others are being tried already. */
+struct endpoint *endpoints_next(struct endpoints *endpoints, size_t ahead);
+
+/* ENDPOINT has served a request: it is tried first from now on. */
+void endpoints_worked(struct endpoints *endpoints, const struct endpoint *endpoint);
+
 /* ENDPOINT did not serve a request: the next one is tried from now on, unless another request has
  * already moved on. */
 void endpoints_failed(struct endpoints *endpoints, const struct endpoint *endpoint);

@@ -198,9 +198,10 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 		return 0;
 	event = loop_event(http->loop, fd, interest, PRIORITY_IO, on_socket, http);
 	if (event == NULL || event_add(event, NULL) == -1) {
+		/* To say so would end every transfer of libcurl's for good. This one times out, and is tried again. */
 		if (event != NULL)
 			event_free(event);
-		return -1;
+		return 0;
 	}
 	curl_multi_assign(http->multi, fd, event);
 	return 0;

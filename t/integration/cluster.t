@@ -33,14 +33,15 @@ sub survives {
 sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0 }, 20, 'nothing to be left') }
 
 {
-    # The leader dies at any moment of the renewal period.
+    # The leader dies at any moment of the renewal period. An election takes 1 s, at times 2.7 s: a lease of 5 s has room
+    # for that in the first half of the period, one of 8 s in the second half, too.
     for my $round (1 .. 4) {
-        my $owner = hold(5);
-        sleep 0.6 * $round;
+        my $owner = hold($round <= 2 ? 5 : 8);
+        sleep $round <= 2 ? 0.3 * $round : $round;
         my $leader = cluster_leader(@members);
         kill 'KILL', $leader->{pid};
         finish($leader);
-        survives($owner, 7, "the leader is killed ($round)");
+        survives($owner, 9, "the leader is killed ($round)");
         member_start($leader);
         cluster_leader(@members);
     }
@@ -48,10 +49,10 @@ sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0
 }
 
 {
-    my $owner = hold(5);
+    my $owner = hold(8);
     my $leader = cluster_leader(@members);
     kill 'STOP', $leader->{pid};
-    survives($owner, 7, 'the leader is frozen');
+    survives($owner, 9, 'the leader is frozen');
     kill 'CONT', $leader->{pid};
     cluster_leader(@members);
     ok settled(), 'nothing is left';
@@ -60,7 +61,7 @@ sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0
 {
     my $owner = hold(10, '-r', 2);
     kill 'STOP', $_->{pid} for @members[0, 1];
-    sleep 4;
+    sleep 2;
     kill 'CONT', $_->{pid} for @members[0, 1];
     survives($owner, 6, 'no quorum for less than the lease');
     ok settled(), 'nothing is left';
@@ -96,7 +97,9 @@ sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0
         my ($name, $endpoint) = @$bad;
         my $file = "$dir/bad" . ++$count;
         my $owner = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', $key, '-t', 3, '--', 'sh', '-c', "echo on > $file; sleep 6; exit 42"]);
+        my $tight = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', "$key-tight", '-t', 4, '-r', 2, '-g', '1.2', '--', 'sh', '-c', 'sleep 6; exit 43']);
         is finish($owner, 20), 42, "beside one that is $name: two leases long, nothing is lost" or diag $owner->{stderr};
+        is finish($tight, 20), 43, 'nor with a tight schedule' or diag $tight->{stderr};
     }
     ok settled(), 'nothing is left';
 }

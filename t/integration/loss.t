@@ -111,6 +111,49 @@ for my $round (1 .. 5) {
 }
 
 {
+    # The next in line dies in its lock delay: that is no release of the holder's.
+    my $owner = hold(['-t', 5], 1);
+    my $next = start_locker(['-k', $key, '--lock-delay', '3s', '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'the next to queue');
+    my $third = start_locker(['-v', '-k', $key, '--lock-delay', '3s', '--', $^X, '-MTime::HiRes=time', '-e', 'printf "%.3f\n", time']);
+    wait_until(sub { slurp($third->{err}) =~ /2 ahead of us/ }, 10, 'the third to queue');
+    my $since = now();
+    etcdctl('del', own_key());
+    finish($owner);
+    kill 'KILL', children_of($next->{pid});
+    finish($next);
+    is finish($third), 0, 'the third runs';
+    cmp_ok $third->{stdout} - $since, '>=', 2.9, 'after the lock delay that is due to the holder';
+}
+
+{
+    # A waiter's key that somebody else has written is on no lease any more.
+    my $owner = hold([]);
+    my $next = start_locker(['-k', $key, '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'the next to queue');
+    my $held = own_key();
+    etcdctl('put', (grep { $_ ne $held } keys_left($key))[0], 'not yours');
+    wait_until(sub { slurp($next->{err}) =~ /queueing again/ }, 10, 'the waiter to queue again');
+    spew($owner->{go}, '');
+    is finish($owner), 0, 'the holder ends';
+    is finish($next), 0, 'a waiter whose key was written by somebody else does not wait behind it for ever';
+    is_deeply [keys_left($key)], [], 'and no key is left';
+}
+
+{
+    # A waiter through an outage of many leases.
+    my $owner = hold(['-t', 2]);
+    my $next = start_locker(['-k', $key, '-t', 2, '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'the next to queue');
+    kill 'STOP', $etcd->{pid};
+    is finish($owner), 2, 'the holder loses';
+    sleep 6;
+    ok alive($next->{pid}), 'the waiter waits on';
+    kill 'CONT', $etcd->{pid};
+    is finish($next), 0, 'and runs when etcd is back';
+}
+
+{
     # A waiter whose key goes queues again.
     my $owner = hold([]);
     my $next = start_locker(['-v', '-k', $key, '--', 'true']);

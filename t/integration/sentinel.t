@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use Etcdlocker::Test;
+use Fcntl;
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep);
@@ -125,6 +126,60 @@ sub free_at_once {
     my ($elder) = slurp("$dir/elder") =~ /(\d+)/;
     ok alive($elder), 'and it lives on';
     kill 'KILL', $elder;
+}
+
+{
+    # What an elder starts later is its own, too.
+    my $run = start(['sh', '-c', "(while :; do sleep 0.05; done) & echo \$! > $dir/elder; exec \"\$@\"", 'sh', $locker, '-e', etcd_endpoint(), '-k', $key, '--', 'sleep', '300']);
+    wait_until(sub { keys_left($key) == 1 }, 10, 'the lock to be held');
+    my ($elder) = slurp("$dir/elder") =~ /(\d+)/;
+    my ($supervisor) = grep { $_ != $elder } children_of($run->{pid});
+    kill 'KILL', $supervisor;
+    is finish($run), 2, 'supervisor killed beside a busy elder: 2';
+    ok alive($elder), 'and the elder lives on';
+    kill 'KILL', $elder;
+}
+
+SKIP: {
+    skip 'not root: no mount namespace to be had', 2 if $> != 0 || system('unshare -m true 2>/dev/null') != 0;
+    # An empty /proc tells nothing about descendants.
+    my $log = "$dir/noproc";
+    my $run = start(['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc; exec "$@"', 'sh', $locker, '-e', etcd_endpoint(), '-k', $key, '--',
+        'sh', '-c', "(trap '' TERM; while :; do echo >> $log; sleep 0.02; done) & exec sleep 300"]);
+    wait_until(sub { -s $log }, 10, 'the command to run');
+    kill 'KILL', children_of($run->{pid});
+    is finish($run), 2, 'without /proc: supervisor killed: 2';
+    my $size = -s $log;
+    select undef, undef, undef, 0.3;
+    is -s $log, $size, 'and nothing of the tree is left';
+}
+
+{
+    # Nobody reads our stderr, and it is full.
+    pipe my $read, my $write or die;
+    fcntl $write, F_SETFL, O_NONBLOCK or die;
+    1 while syswrite $write, 'x' x 4096;
+    fcntl $write, F_SETFL, 0 or die;
+    my $owner = start_locker(['-v', '-k', $key, '--', 'sleep', '300'], before => sub { POSIX::dup2(fileno $write, 2) });
+    wait_until(sub { keys_left($key) == 1 }, 10, 'the lock to be held');
+    kill 'KILL', children_of($owner->{pid});
+    is finish($owner), 2, 'with a stderr that blocks: supervisor killed: 2';
+    free_at_once('stderr blocked');
+}
+
+{
+    # As a shell without job control starts what is to be in the background.
+    my $owner = start_locker(['-k', $key, '-g', '1s', '--', 'sh', '-c', "sleep 1; exit 7"], before => sub { $SIG{INT} = 'IGNORE' });
+    wait_until(sub { keys_left($key) == 1 }, 10, 'the lock to be held');
+    kill 'INT', $owner->{pid};
+    is finish($owner), 7, 'INT, ignored since before us, ends nothing';
+    # The whole group gets it, the supervisor too: it must neither be lost nor count twice.
+    for my $round (1 .. 10) {
+        $owner = start_locker(['-k', $key, '--', 'sh', '-c', "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"], before => sub { setpgrp 0, 0 });
+        wait_until(sub { slurp($owner->{out}) =~ /ready/ }, 10, 'the command to run');
+        kill 'TERM', -$owner->{pid};
+        is finish($owner, 5), 143, "TERM to our whole group, round $round";
+    }
 }
 
 {

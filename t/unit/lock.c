@@ -77,13 +77,15 @@ the_ledger(void **state)
 
 	(void)state;
 	for (int i = 0; i < LEASES; i++) {
-		leases[i] = lease_open(&ledger, i, 60);
+		leases[i] = lease_open(&ledger, NULL, i, 60);
 		assert_non_null(leases[i]);
 		assert_true(leases[i]->id > 0);
 		assert_ptr_equal(lease_find(&ledger, leases[i]->id), leases[i]);
 		leases[i]->exposed = i != 7;
 	}
-	assert_null(lease_open(&ledger, 9, 60));
+	/* A full one gives up its oldest, but not the one that our key is on. */
+	assert_ptr_equal(lease_open(&ledger, leases[0], 1, 60), leases[1]);
+	leases[1]->exposed = true;
 	/* Only what is older than the lease of the key may go: a later one may still get the key. */
 	lease_retire_older(&ledger, leases[2]);
 	assert_true(leases[0]->revoke && leases[1]->revoke && !leases[2]->revoke && !leases[3]->revoke);
@@ -295,7 +297,7 @@ a_clean_release_needs_no_delay(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_vanished(lock, true);
+	lock_vanished(lock, VANISH_RELEASED);
 	assert_int_equal(asked.looks, 1);
 	/* Only a look makes it ours. */
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
@@ -311,7 +313,7 @@ who_vanishes_is_given_the_delay(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_vanished(lock, false);
+	lock_vanished(lock, VANISH_UNKNOWN);
 	start = clock_now();
 	lock_placed(lock, &first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
@@ -332,7 +334,34 @@ a_vanishing_nobody_saw_is_no_release(void **state)
 	wait_behind_one();
 	lock_placed(lock, &first); /* a look showed it, the watch has said nothing */
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
-	lock_vanished(lock, true); /* now it has */
+	lock_vanished(lock, VANISH_RELEASED); /* now it has */
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+}
+
+static void
+etcdctl_says_nothing_of_who_was_before_it(void **state)
+{
+	struct place first = place(0), second = place(1), third = place(2);
+
+	(void)state;
+	assert_int_equal(etcdlock_lock(lock), 0);
+	lock_granted(lock);
+	lock_placed(lock, &third);
+	lock_placed(lock, &second); /* one of the two has gone just now */
+	lock_vanished(lock, VANISH_MUTE);
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+}
+
+static void
+a_sole_etcdctl_needs_no_delay(void **state)
+{
+	struct place first = place(0);
+
+	(void)state;
+	wait_behind_one();
+	lock_vanished(lock, VANISH_MUTE);
 	lock_placed(lock, &first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 }
@@ -345,7 +374,7 @@ a_worn_lease_is_renewed_before_the_start(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_vanished(lock, true);
+	lock_vanished(lock, VANISH_RELEASED);
 	first.term.sent = clock_now() - 45 * NSEC_PER_SEC;
 	lock_placed(lock, &first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
@@ -432,8 +461,9 @@ a_lease_that_runs_out_warns_first(void **state)
 	assert_non_null(strstr(etcdlock_error(lock), "no answer"));
 	worn.sent = clock_now() - 57 * NSEC_PER_SEC + 20 * NSEC_PER_MSEC;
 	lock_renewed(lock, &worn);
-	await_events(5);
-	assert_int_equal(events[4], ETCDLOCK_DROPPED);
+	await_events(6);
+	assert_int_equal(events[4], ETCDLOCK_EXPIRING);
+	assert_int_equal(events[5], ETCDLOCK_DROPPED);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
 }
 
@@ -494,6 +524,8 @@ main(void)
 		WITH_LOCK(a_clean_release_needs_no_delay),
 		WITH_LOCK(who_vanishes_is_given_the_delay),
 		WITH_LOCK(a_vanishing_nobody_saw_is_no_release),
+		WITH_LOCK(etcdctl_says_nothing_of_who_was_before_it),
+		WITH_LOCK(a_sole_etcdctl_needs_no_delay),
 		WITH_LOCK(a_worn_lease_is_renewed_before_the_start),
 		WITH_LOCK(a_lost_place_is_taken_again),
 		WITH_LOCK(trouble_is_doubt_and_no_loss),

@@ -153,6 +153,8 @@ bad_lines(void **state)
 		{ "-k /l -E x cmd", "'x'" },
 		{ "-k /l -s NOSUCH cmd", "'NOSUCH'" },
 		{ "-k /l -s 0 cmd", "'0'" },
+		{ "-k /l -s STOP cmd", "asks to end" },
+		{ "-k /l --connect-timeout 0 cmd", "no time to connect" },
 		{ "-k /l -s 65 cmd", "'65'" },
 		{ "-k /l --connect-timeout 1d cmd", "--connect-timeout" },
 		{ "-k /l --lock-delay soon cmd", "--lock-delay" },

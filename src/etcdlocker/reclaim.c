@@ -1,0 +1,46 @@
+#include "etcdlocker/reclaim.h"
+
+#include "lock/etcdlock.h"
+#include "net/loop.h"
+
+struct reclaim {
+	const struct supervisor_setup *setup;
+	struct loop *loop;
+};
+
+static void
+on_event(struct etcdlock *lock, enum etcdlock_event event, void *arg)
+{
+	const struct reclaim *reclaim = arg;
+
+	(void)event;
+	if (etcdlock_failure(lock) != ETCDLOCK_FAILURE_NONE)
+		log_msg(reclaim->setup->log, LEVEL_DEBUG, "lock %.200s %s", reclaim->setup->options->key,
+		    etcdlock_error(lock));
+	event_base_loopbreak(loop_base(reclaim->loop));
+}
+
+void
+reclaim_run(const struct supervisor_setup *setup)
+{
+	struct reclaim reclaim = { .setup = setup };
+	const struct options *options = setup->options;
+	const struct beacon *shared = setup->link->shared;
+	struct etcdlock_client *client = NULL;
+	struct etcdlock *lock = NULL;
+	char why[256];
+
+	reclaim.loop = loop_new(NULL);
+	if (reclaim.loop != NULL)
+		client = etcdlock_client_new(
+		    loop_base(reclaim.loop), options->endpoints, setup->log->write, setup->log->arg, why, sizeof(why));
+	if (client != NULL)
+		lock = etcdlock_new(client, options->key, options->id, &options->timing, on_event, &reclaim);
+	if (lock != NULL &&
+	    etcdlock_reclaim(
+		lock, shared->owner_key, atomic_load(&shared->create_revision), atomic_load(&shared->held)) == 0)
+		event_base_dispatch(loop_base(reclaim.loop));
+	etcdlock_free(lock);
+	etcdlock_client_free(client);
+	loop_free(reclaim.loop);
+}

@@ -1,0 +1,26 @@
+# The short form of t/soak: never two, under everything that a nemesis can think of in half a minute; and the checker is
+# seen to fail with a tool that is not ours.
+use strict;
+use warnings;
+use Etcdlocker::Test;
+use Test::More;
+
+etcd_need();
+plan skip_all => 'not root: the soak needs network namespaces' if $> != 0;
+plan skip_all => 'no network namespaces: install iproute2, and be allowed to make them'
+    if system('ip netns add eltest 2>/dev/null') != 0;
+system('ip', 'netns', 'del', 'eltest');
+
+for my $seed (11, 12) {
+    my $soak = run([$^X, "$ENV{SOURCE_DIR}/t/soak", '--seconds', 25, '--seed', $seed], seconds => 150);
+    is $soak->{code}, 0, "never two, with seed $seed" or diag $soak->{stdout}, $soak->{stderr};
+}
+# etcdctl's command runs on when its lock is lost: sooner or later that shows.
+my $caught;
+for my $seed (1 .. 3) {
+    my $soak = run([$^X, "$ENV{SOURCE_DIR}/t/soak", '--seconds', 30, '--seed', $seed, '--contender', 'etcdctl'], seconds => 150);
+    $caught = $soak->{stdout} =~ /^overlaps: [1-9]/m and last;
+}
+ok $caught, 'the checker catches etcdctl lock';
+
+done_testing;

@@ -1,0 +1,96 @@
+# On a terminal: the foreground is handed over and taken back, Ctrl-C comes once, nobody else's terminal is taken.
+use strict;
+use warnings;
+use Etcdlocker::Test;
+use Test::More;
+
+etcd_need();
+etcd_start();
+my $key = '/terminal';
+my $lock = "$locker -e " . etcd_endpoint() . " -k $key";
+
+# An interactive shell on a terminal of its own: { type, shows }.
+sub shell {
+    pipe my $out, my $in or die;
+    $in->autoflush(1);
+    my $process = start(["$ENV{BUILD_DIR}/t/pty", 'bash', '--norc', '--noprofile', '-i'], before => sub {
+        close $in;
+        POSIX::dup2(fileno $out, 0);
+    }, env => { PS1 => 'PROMPT', HISTFILE => '' });
+    close $out;
+    my $shell = { process => $process, in => $in, seen => 0 };
+    shows($shell, qr/PROMPT/, 'the shell') or BAIL_OUT('no interactive shell');
+    return $shell;
+}
+
+sub type { my ($shell, $text) = @_; syswrite $shell->{in}, $text; return }
+
+# Waits until what has appeared since the last call matches; the terminal echoes what is typed, too.
+sub shows {
+    my ($shell, $pattern, $what) = @_;
+    return wait_until(sub {
+        my $new = substr slurp($shell->{process}{out}), $shell->{seen};
+        return if $new !~ $pattern;
+        $shell->{seen} += $+[0];
+        return 1;
+    }, 10, $what);
+}
+
+sub leave {
+    my ($shell) = @_;
+    close $shell->{in};
+    finish($shell->{process}, 10);
+    return;
+}
+
+my $shell = shell();
+
+type($shell, "$lock -- sh -c 'trap \"echo caught; exit 9\" INT; echo rea''dy; while :; do sleep 0.1; done'\n");
+ok shows($shell, qr/ready\r/, 'the command'), 'a command runs in the foreground';
+type($shell, "\cC");
+ok shows($shell, qr/caught\r/), 'Ctrl-C reaches it';
+type($shell, "echo co\"\"de \$?\n");
+ok shows($shell, qr/code 9\r/), 'which decides what comes of it, and the shell has its terminal back';
+is scalar(() = slurp($shell->{process}{out}) =~ /caught\r/g), 1, 'once';
+
+type($shell, "$lock -- cat\n");
+ok wait_until(sub { keys_left($key) == 1 }, 10), 'cat holds the lock';
+type($shell, "typed\n");
+ok shows($shell, qr/typed\r\n(?:.*\n)*?typed\r/), 'it reads from the terminal';
+type($shell, "\cZ");
+ok shows($shell, qr/the command goes on/), 'Ctrl-Z does not stop it';
+type($shell, "\cD");
+ok shows($shell, qr/PROMPT/), 'Ctrl-D ends it';
+
+type($shell, "$lock -- cat &\n");
+ok shows($shell, qr/PROMPT/), 'in the background';
+ok wait_until(sub { keys_left($key) == 1 }, 10), 'it holds the lock';
+type($shell, "echo in b''etween\n");
+ok shows($shell, qr/in between\r/), 'the shell keeps its terminal';
+type($shell, "fg\n");
+ok shows($shell, qr/fg\r/), 'brought to the foreground';
+ok wait_until(sub { type($shell, "hello\n"); shows_now($shell, qr/hello\r\n(?:hello\r\n)*hello\r/) }, 10), 'it reads from the terminal';
+type($shell, "\cC");
+type($shell, "echo co\"\"de \$?\n");
+ok shows($shell, qr/code 130\r/), 'and Ctrl-C ends it';
+
+sub shows_now { return substr(slurp($_[0]{process}{out}), $_[0]{seen}) =~ $_[1] }
+
+# A script that leaves us in the background, and ends before us.
+type($shell, "sh -c '$lock -- sleep 2 & sleep 0.2'\n");
+ok wait_until(sub { keys_left($key) == 1 }, 10), 'started in the background of a script that has ended';
+ok wait_until(sub { keys_left($key) == 0 }, 10), 'the command ends';
+type($shell, "echo still th''ere\n");
+ok shows($shell, qr/still there\r/), 'and the shell keeps its terminal';
+
+# In a pipeline whose other end uses the terminal.
+type($shell, "$lock -- seq 3 | (read x; read y < /dev/tty; echo g''ot \$x \$y)\n");
+ok wait_until(sub { type($shell, "true\n"); shows_now($shell, qr/got 1 true/) }, 10), 'the reader of our output may use the terminal';
+
+# Hang-up.
+type($shell, "$lock -- sleep 300\n");
+ok wait_until(sub { keys_left($key) == 1 }, 10), 'a command runs';
+leave($shell);
+ok wait_until(sub { keys_left($key) == 0 }, 10), 'when the terminal goes it ends, and the lock is free';
+
+done_testing;
