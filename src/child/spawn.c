@@ -46,6 +46,7 @@ become_command(const struct spawn *spawn, pid_t parent, int report)
 		fail(report, SPAWN_PARENT, errno);
 	if (getppid() != parent)
 		fail(report, SPAWN_PARENT, ESRCH);
+	cgroup_enter(spawn->cgroup);
 	descriptors_hide_ours();
 	signals_restore(spawn->signals);
 	execvpe(spawn->argv[0], spawn->argv, spawn->envp);

@@ -2,6 +2,7 @@
 #ifndef CHILD_SPAWN_H
 #define CHILD_SPAWN_H
 
+#include "child/cgroup.h"
 #include "child/signals.h"
 
 #include <stdbool.h>
@@ -20,6 +21,7 @@ struct spawn {
 	char *const *argv; /* argv[0] is looked up in PATH, as execvp(3) does */
 	char *const *envp;
 	const struct signal_state *signals; /* what COMMAND is to have */
+	const struct cgroup *cgroup;        /* to be in */
 	int tty;                            /* the terminal to be in the foreground of, or -1 */
 };
 

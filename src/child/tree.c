@@ -180,6 +180,8 @@ tree_signal_all(struct tree *tree, int signo)
 {
 	struct signalling signalling = { .tree = tree, .signo = signo };
 
+	if (signo == SIGKILL)
+		cgroup_kill(tree->cgroup);
 	/* The group first: that is at once, whatever /proc is like. Once its leader is reaped the group's id may have
 	 * gone to somebody else: then it is used only where there is no /proc to tell. */
 	if (!tree->reaped)

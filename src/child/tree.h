@@ -6,6 +6,7 @@
 #define CHILD_TREE_H
 
 #include "base/log.h"
+#include "child/cgroup.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 struct tree {
 	pid_t leader; /* COMMAND; its group has the same id. 0: not started */
 	bool reaped;  /* COMMAND itself is gone */
+	const struct cgroup *cgroup;
 	const struct logger *log;
 };
 

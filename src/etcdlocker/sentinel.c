@@ -131,6 +131,7 @@ static bool
 is_empty(struct sentinel *sentinel)
 {
 	sentinel->left = 0;
+	cgroup_kill(&sentinel->setup->cgroup);
 	if (tree_each_descendant(&sentinel->elders, kill_one, sentinel) == -1) {
 		pid_t leader = atomic_load(&sentinel->setup->link->shared->leader);
 
@@ -237,6 +238,7 @@ sentinel_run(struct supervisor_setup *setup)
 {
 	struct sentinel sentinel = { .setup = setup };
 	struct beacon_link *link = setup->link;
+	int code;
 
 	sentinel.signal_fd = signals_open();
 	if (sentinel.signal_fd == -1 || tree_adopt() == -1) {
@@ -244,9 +246,12 @@ sentinel_run(struct supervisor_setup *setup)
 		return EXIT_NOT_ACQUIRED;
 	}
 	note_elders(&sentinel);
+	if (!cgroup_make(&setup->cgroup))
+		log_msg(setup->log, LEVEL_DEBUG, "no cgroup of our own to put the command into");
 	sentinel.supervisor = fork();
 	if (sentinel.supervisor == -1) {
 		log_errno(setup->log, LEVEL_ERROR, errno, "cannot fork");
+		cgroup_remove(&setup->cgroup);
 		return EXIT_COMMAND;
 	}
 	if (sentinel.supervisor == 0) {
@@ -257,5 +262,7 @@ sentinel_run(struct supervisor_setup *setup)
 	descriptors_close_inherited();
 	if (chdir("/") == -1)
 		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
-	return guard(&sentinel);
+	code = guard(&sentinel);
+	cgroup_remove(&setup->cgroup);
+	return code;
 }

@@ -159,7 +159,9 @@ on_report(evutil_socket_t fd, short what, void *arg)
 static void
 act_start(struct supervisor *sup)
 {
-	struct spawn spawn = { .argv = sup->options->command, .signals = sup->setup->signals, .tty = -1 };
+	struct spawn spawn = {
+		.argv = sup->options->command, .signals = sup->setup->signals, .cgroup = &sup->setup->cgroup, .tty = -1
+	};
 	char **environment = environment_new(
 	    etcdlock_revision(sup->lock), etcdlock_owner_key(sup->lock), etcdlock_create_revision(sup->lock));
 	int errnum = ENOMEM;
@@ -525,6 +527,8 @@ fail:
 static void
 tear_down(struct supervisor *sup)
 {
+	/* The sentinel would do it, too, if it lives. */
+	cgroup_remove(&sup->setup->cgroup);
 	etcdlock_free(sup->lock);
 	etcdlock_client_free(sup->client);
 	close_report(sup);
@@ -558,7 +562,7 @@ supervisor_run(const struct supervisor_setup *setup)
 	struct supervisor sup = { .setup = setup,
 		.options = setup->options,
 		.log = setup->log,
-		.tree = { .log = setup->log },
+		.tree = { .cgroup = &setup->cgroup, .log = setup->log },
 		.signal_fd = -1,
 		.report_fd = -1,
 		.tty = { .fd = -1 } };

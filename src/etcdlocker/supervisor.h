@@ -3,6 +3,7 @@
 #define ETCDLOCKER_SUPERVISOR_H
 
 #include "base/log.h"
+#include "child/cgroup.h"
 #include "child/signals.h"
 #include "etcdlocker/beacon.h"
 #include "etcdlocker/options.h"
@@ -12,6 +13,7 @@ struct supervisor_setup {
 	const struct signal_state *signals; /* what COMMAND is to have */
 	const struct logger *log;
 	struct beacon_link *link;
+	struct cgroup cgroup; /* COMMAND's */
 };
 
 /* Acquire, run, release. Returns the exit code; the last line is written. */

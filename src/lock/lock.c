@@ -14,6 +14,9 @@
 /* After a request that memory was too short for. */
 #define STUMBLE_PAUSE (100 * NSEC_PER_MSEC)
 
+/* A timer that comes later than this is worth a line: the machine starves us. */
+#define LATE_NEWS (20 * NSEC_PER_MSEC)
+
 static const char *const state_names[ETCDLOCK_STATES] = {
 	[ETCDLOCK_IDLE] = "IDLE",
 	[ETCDLOCK_GRANTING] = "GRANTING",
@@ -363,7 +366,13 @@ static void
 on_refresh(void *arg)
 {
 	struct etcdlock *lock = arg;
+	nsec late = clock_now() - lock->refresh.at;
+	char span[DURATION_TEXT], margin[DURATION_TEXT];
 
+	/* The margin has to cover such delays as well. */
+	if (late > LATE_NEWS)
+		log_msg(&lock->client->log, LEVEL_DEBUG, "woken up %s too late; the margin is %s",
+		    duration_text(late, span), duration_text(lease_margin(lock->timing.ttl_s * NSEC_PER_SEC), margin));
 	lock->ops->renew(lock->backend, lock_owned(lock) || lock->ahead <= 1);
 }
 

@@ -46,6 +46,11 @@ for my $file (@files, glob "$source/t/unit/*.c $source/t/*.c $source/t/fuzz/*.c"
 }
 is_deeply \@wrong, [], 'no file over 600 lines, no function over 60, nothing left for later';
 
+# Nobody can set CLOCK_BOOTTIME, and it counts suspend. Only the stamps of log lines are wall-clock time.
+my @clocks = grep { !m{/etcdlocker/logging\.c$|/base/clock\.c$} && slurp($_) =~ m{^(?!.*(?:/\*| \*)).*(?:clock_gettime|gettimeofday|CLOCK_REALTIME|CLOCK_MONOTONIC)}m } @files;
+is_deeply \@clocks, [], 'no other clock than CLOCK_BOOTTIME decides anything';
+like slurp("$source/src/base/clock.c"), qr/clock_gettime\(CLOCK_BOOTTIME/, 'which clock.c reads';
+
 my ($units) = slurp("$source/Makefile.am") =~ /(.*)/s;
 my @unlisted = grep { my ($name) = m{/(src/.*)$}; $units !~ /\Q$name\E/ } @files;
 is_deeply \@unlisted, [], 'every source is in Makefile.am';

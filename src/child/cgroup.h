@@ -1,0 +1,31 @@
+/* A control group (cgroup v2) for COMMAND, where we have one of our own to make it in: then one write kills everything
+ * in it at once, whatever it forks meanwhile, and with or without /proc. See "cgroup.kill" in the kernel's
+ * cgroup-v2.rst. */
+#ifndef CHILD_CGROUP_H
+#define CHILD_CGROUP_H
+
+#include <stdbool.h>
+
+struct cgroup {
+	int parent;    /* the directory of the cgroup that we are in; -1: there is none for COMMAND */
+	int procs;     /* its cgroup.procs */
+	int kill;      /* its cgroup.kill */
+	char name[32]; /* below PARENT */
+};
+
+/* Make a cgroup below ours, if that is ours to change: in a cgroup namespace of its own, delegated to us (the xattr
+ * trusted.delegate or user.delegate, as systemd sets it), or owned by our unprivileged user. False where there is none,
+ * or a kernel (< 5.14) that cannot kill one: then the other ways of killing have to do. */
+bool cgroup_make(struct cgroup *cgroup);
+
+/* Move this process into it. For a child before exec; async-signal-safe. A failure is not told: it only misses a way to
+ * be killed. */
+void cgroup_enter(const struct cgroup *cgroup);
+
+/* SIGKILL for everything in it. Harmless where there is none. */
+void cgroup_kill(const struct cgroup *cgroup);
+
+/* Remove it, if it is empty. */
+void cgroup_remove(const struct cgroup *cgroup);
+
+#endif

@@ -1,0 +1,55 @@
+# The command's cgroup: made where there is one of ours to make it in, killed as a whole, and removed.
+use strict;
+use warnings;
+use Etcdlocker::Test;
+use Test::More;
+
+etcd_need();
+my ($mount) = slurp('/proc/self/mountinfo') =~ m{^\S+ \S+ \S+ / (\S+) .* - cgroup2 }m;
+my ($own) = slurp('/proc/self/cgroup') =~ /^0::(.*)$/m;
+plan skip_all => 'no cgroup v2 is mounted' if !defined $mount || !defined $own;
+my $trial = "$mount$own/eltest$$";
+plan skip_all => "cannot make a cgroup below $mount$own" if $> != 0 || $own ne '/' || !mkdir $trial;
+my $can_kill = -e "$trial/cgroup.kill";
+rmdir $trial;
+plan skip_all => 'this kernel (< 5.14) has no cgroup.kill' if !$can_kill;
+
+etcd_start();
+my $key = '/cgroup';
+
+sub ours { return grep { -d } map { "$mount$own/etcdlocker.$_->{pid}" } @_ }
+
+{
+    my $run = run_locker(['-k', $key, '--', 'cat', '/proc/self/cgroup']);
+    like $run->{stdout}, qr{^0::/etcdlocker\.\d+$}m, 'the command is in a cgroup of its own';
+    is_deeply [ours($run)], [], 'which is removed';
+}
+
+{
+    # Each of them starts another one and ends: none is ever seen for long.
+    my $chain = spew("$dir/chain.sh", 'trap "" TERM; echo >> "$1"; setsid sh "$0" "$1" "$2" & exit 0');
+    my $owner = start_locker(['-k', $key, '-g', '100ms', '--', 'sh', '-c', "sh $chain $dir/links & sleep 300"]);
+    ok wait_until(sub { (-s "$dir/links" // 0) > 20 }, 10), 'processes that run away';
+    kill 'TERM', $owner->{pid};
+    is finish($owner), 143, 'TERM: 143';
+    my $size = -s "$dir/links";
+    select undef, undef, undef, 0.2;
+    is -s "$dir/links", $size, 'none got away';
+    is_deeply [ours($owner)], [], 'and the cgroup is removed';
+    is_deeply [keys_left($key)], [], 'the lock is free';
+}
+
+{
+    my $owner = start_locker(['-k', $key, '--', 'sh', '-c', "setsid sh -c 'while :; do echo >> $dir/beats; sleep 0.02; done' & sleep 300"]);
+    wait_until(sub { -s "$dir/beats" }, 10, 'the command to run');
+    my ($supervisor) = children_of($owner->{pid});
+    # Both at once, which nothing else covers whole: the command's own process dies, the rest is in the cgroup still.
+    kill 'KILL', $supervisor, $owner->{pid};
+    finish($owner);
+    my ($left) = ours($owner);
+    ok $left, 'both killed at once: what is left is in one place';
+    spew("$left/cgroup.kill", '1');
+    ok wait_until(sub { rmdir $left }, 10), 'where one write ends it';
+}
+
+done_testing;
