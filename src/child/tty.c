@@ -1,5 +1,6 @@
 #include "child/tty.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -22,8 +23,11 @@ foreground(int fd)
 void
 tty_take_back(int tty, pid_t group)
 {
-	/* SIGTTOU is blocked in us, so that a group in the background may do this. */
-	if (group > 0 && foreground(tty) == group)
+	pid_t current = foreground(tty);
+
+	/* A group of which nobody is left was one that COMMAND had made. SIGTTOU is blocked in us, so that a group in
+	 * the background may do this. */
+	if (current > 0 && (current == group || (kill(-current, 0) == -1 && errno == ESRCH)))
 		(void)tcsetpgrp(tty, getpgrp());
 }
 

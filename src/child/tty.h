@@ -11,8 +11,8 @@
 /* Our controlling terminal as a new close-on-exec descriptor, or -1 where there is none. */
 int tty_open(void);
 
-/* Take the foreground of TTY (-1: there is none) from GROUP to our own group; where somebody else has it by now, leave
- * it. */
+/* Take the foreground of TTY (-1: there is none) from GROUP, or from a group that does not exist any more, to our own
+ * group; where somebody else has it by now, leave it. */
 void tty_take_back(int tty, pid_t group);
 
 /* The terminal, as long as COMMAND runs. */

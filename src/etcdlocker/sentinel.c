@@ -56,6 +56,17 @@ note_elders(struct sentinel *sentinel)
 		    "there is no /proc: cannot tell the command's processes from our own");
 }
 
+/* Its number may be given to anybody from now on. */
+static void
+forget_elder(struct sentinel *sentinel, pid_t pid)
+{
+	struct tree_strangers *elders = &sentinel->elders;
+
+	for (size_t i = 0; i < elders->count; i++)
+		if (elders->pids[i] == pid)
+			elders->pids[i] = elders->pids[--elders->count];
+}
+
 static void
 reap(struct sentinel *sentinel)
 {
@@ -63,6 +74,7 @@ reap(struct sentinel *sentinel)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		forget_elder(sentinel, pid);
 		if (pid != sentinel->supervisor)
 			continue;
 		sentinel->gone = true;
@@ -125,22 +137,28 @@ kill_one(void *arg, pid_t pid)
 	kill(pid, SIGKILL);
 }
 
-/* True where nothing of the tree is left, as far as can be told: no descendant under /proc and, unless we had children
- * before, none that could be waited for. */
-static bool
-is_empty(struct sentinel *sentinel)
+/* SIGKILL for everything below us; counts what it finds. */
+static void
+kill_all(struct sentinel *sentinel)
 {
 	sentinel->left = 0;
 	cgroup_kill(&sentinel->setup->cgroup);
 	if (tree_each_descendant(&sentinel->elders, kill_one, sentinel) == -1) {
 		pid_t leader = atomic_load(&sentinel->setup->link->shared->leader);
 
-		/* COMMAND itself died with the supervisor; what has left its group is reached only as it becomes our
+		/* COMMAND itself dies with the supervisor; what has left its group is reached only as it becomes our
 		 * child. */
 		if (leader > 0)
 			kill(-leader, SIGKILL);
 	}
-	if (sentinel->left > 0)
+}
+
+/* True where nothing of the tree is left, as far as can be told: no descendant under /proc and, unless we have children
+ * from before, none that could be waited for. */
+static bool
+is_empty(const struct sentinel *sentinel)
+{
+	if (sentinel->left > 0 || !sentinel->gone)
 		return false;
 	return sentinel->elders.count > 0 || (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
 }
@@ -152,16 +170,17 @@ kill_tree(struct sentinel *sentinel)
 {
 	nsec limit = clock_now() + KILL_PATIENCE;
 
-	while (!sentinel->gone && clock_now() < limit) {
-		kill(sentinel->supervisor, SIGKILL);
-		sleep_on(sentinel, KILL_PAUSE_MS);
-	}
-	while (!is_empty(sentinel)) {
+	for (;;) {
+		/* It may be beyond the reach of signals for a while itself: that must not hold up the rest. */
+		if (!sentinel->gone)
+			kill(sentinel->supervisor, SIGKILL);
+		kill_all(sentinel);
+		if (is_empty(sentinel))
+			return true;
 		if (clock_now() >= limit)
 			return false;
 		sleep_on(sentinel, KILL_PAUSE_MS);
 	}
-	return true;
 }
 
 /* A fresh process for what needs libraries: it releases the lock that the dead supervisor had. */

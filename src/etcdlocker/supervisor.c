@@ -28,6 +28,9 @@
 /* An exec takes milliseconds; so long signals are held back for it. */
 #define EXEC_LIMIT NSEC_PER_SEC
 
+/* More than two such pauses. */
+#define KILL_HEARTBEAT (1500 * NSEC_PER_MSEC)
+
 /* What is not dead by then sleeps in the kernel, and no signal will reach it. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
 
@@ -59,7 +62,9 @@ static void handle(struct supervisor *sup, enum sup_event event);
 static void
 publish(const struct supervisor *sup)
 {
-	nsec kill_by = sup->killing ? sup->kill_limit : etcdlock_deadline(sup->lock);
+	/* Everything has got its SIGKILL. That some of it takes long to die is no reason for the sentinel to kill us
+	 * too, as long as we go on. */
+	nsec kill_by = sup->killing ? clock_now() + KILL_HEARTBEAT : etcdlock_deadline(sup->lock);
 
 	beacon_set(sup->setup->link, kill_by + SENTINEL_LAG);
 }
@@ -220,8 +225,6 @@ act_kill(struct supervisor *sup)
 	tree_signal_all(&sup->tree, SIGKILL);
 	sup->kill_pause = KILL_PAUSE_FIRST;
 	sup->kill_limit = clock_now() + KILL_PATIENCE;
-	/* Everything has got its SIGKILL; that some of it takes long to die is no reason for the sentinel to kill us
-	 * too. */
 	sup->killing = true;
 	publish(sup);
 	timer_arm(sup->loop, &sup->kill, clock_now() + sup->kill_pause);
@@ -244,6 +247,7 @@ on_kill(void *arg)
 	tree_signal_all(&sup->tree, SIGKILL);
 	if (sup->kill_pause < KILL_PAUSE_LAST)
 		sup->kill_pause *= 2;
+	publish(sup);
 	timer_arm(sup->loop, &sup->kill, clock_now() + sup->kill_pause);
 }
 
@@ -252,6 +256,7 @@ act_release(struct supervisor *sup)
 {
 	timer_disarm(sup->loop, &sup->grace);
 	timer_disarm(sup->loop, &sup->kill);
+	tty_on_ended(&sup->tty);
 	beacon_set(sup->setup->link, 0);
 	/* An acquisition that has just failed is giving up by itself: its event is coming. */
 	(void)etcdlock_unlock(sup->lock);
@@ -454,7 +459,7 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		handle(sup, EV_ACQUIRED);
 		break;
 	case ETCDLOCK_RENEWED:
-		if (etcdlock_deadline(lock) != 0 && sup->state < SUP_RELEASING)
+		if (etcdlock_deadline(lock) != 0 && sup->state < SUP_RELEASING && !sup->killing)
 			publish(sup);
 		break;
 	case ETCDLOCK_EXPIRING:

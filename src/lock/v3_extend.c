@@ -265,6 +265,11 @@ on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_T
 		if (judged == V3_LEASE_EXISTS && is_granting(v3))
 			return on_granted(
 			    v3, NULL, text); /* an earlier try has worked: the TTL is what we asked for, or more */
+		/* Refused, and so leaving: no other try is to be waited for, for this call ends here. */
+		if (verdict == CALL_DONE && v3->leaving && is_granting(v3)) {
+			v3_extend_stop(v3);
+			v3_leave_next(v3);
+		}
 		return judged == V3_LEASE_GONE ? on_lease_gone(v3, text) : verdict;
 	}
 	switch (v3->stage) {

@@ -121,12 +121,16 @@ on_departed(void *arg, long status, const char *body, size_t len, char text[CALL
 	struct v3 *v3 = arg;
 	enum call_verdict verdict;
 	enum v3_verdict judged;
+	unsigned serial = v3->depart.serial;
 	int64_t count = 0;
 	json_t *answer;
 
 	/* Etcd without space refuses the mark, and still takes the revocation. */
 	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text) && judged != V3_REFUSED)
 		return verdict;
+	/* Refused before we wanted to leave: that is under way now, with a request of its own. */
+	if (v3->depart.serial != serial)
+		return CALL_DONE;
 	/* Where the guard failed the key is gone already. */
 	if (v3->mark && answer != NULL && v3_decode_mark(answer, &count) != NULL)
 		count = 0;
@@ -149,15 +153,20 @@ static enum call_verdict
 on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
 {
 	struct v3 *v3 = arg;
-	enum call_verdict verdict;
-	enum v3_verdict judged;
 	json_t *answer;
 
-	if (v3_accept(v3, status, body, len, &answer, &judged, &verdict, text))
-		json_decref(answer);
-	else if (judged != V3_LEASE_GONE && judged != V3_REFUSED)
-		return verdict;
-	/* One that etcd will not revoke ends by itself. */
+	switch (v3_judge(status, body, len, &answer, text)) {
+	case V3_TRANSIENT:
+	case V3_LEASE_EXISTS:
+		return CALL_RETRY;
+	case V3_NOT_ETCD:
+		return CALL_UNUSABLE;
+	case V3_OK:
+	case V3_LEASE_GONE:
+	case V3_REFUSED:
+		break; /* one that etcd will not revoke ends by itself */
+	}
+	json_decref(answer);
 	lease_close(lease_find(&v3->ledger, v3->revoking));
 	call_stop(&v3->revoke);
 	v3_revoke_next(v3);
