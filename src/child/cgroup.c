@@ -2,9 +2,13 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -57,21 +61,12 @@ is_ours(int parent, const char *own_path)
 	    fgetxattr(parent, "user.delegate", value, sizeof(value)) > 0;
 }
 
-static int
-open_file(const struct cgroup *cgroup, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/%s", cgroup->name, name);
-	return openat(cgroup->parent, path, O_WRONLY | O_CLOEXEC);
-}
-
 bool
 cgroup_make(struct cgroup *cgroup)
 {
 	char own[PATH_MAX], mount[PATH_MAX], path[2 * PATH_MAX];
 
-	*cgroup = (struct cgroup){ .parent = -1, .procs = -1, .kill = -1 };
+	*cgroup = (struct cgroup){ .parent = -1, .dir = -1, .kill = -1 };
 	snprintf(cgroup->name, sizeof(cgroup->name), "etcdlocker.%d", (int)getpid());
 	if (!read_own_path(own) || !read_mount_point(mount))
 		return false;
@@ -84,20 +79,29 @@ cgroup_make(struct cgroup *cgroup)
 		cgroup->parent = -1;
 		return false;
 	}
-	cgroup->procs = open_file(cgroup, "cgroup.procs");
-	cgroup->kill = open_file(cgroup, "cgroup.kill");
-	if (cgroup->procs != -1 && cgroup->kill != -1)
+	cgroup->dir = openat(cgroup->parent, cgroup->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cgroup->dir != -1)
+		cgroup->kill = openat(cgroup->dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+	if (cgroup->kill != -1)
 		return true;
 	cgroup_remove(cgroup);
-	cgroup->procs = cgroup->kill = -1;
+	if (cgroup->dir != -1)
+		close(cgroup->dir);
+	cgroup->dir = -1;
 	return false;
 }
 
-void
-cgroup_enter(const struct cgroup *cgroup)
+pid_t
+cgroup_fork(const struct cgroup *cgroup)
 {
-	if (cgroup->procs != -1 && write(cgroup->procs, "0", 1) == -1)
-		return;
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)cgroup->dir,
+	};
+	long pid = cgroup->dir == -1 ? -1 : syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid == -1 ? fork() : (pid_t)pid;
 }
 
 void

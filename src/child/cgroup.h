@@ -5,10 +5,11 @@
 #define CHILD_CGROUP_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct cgroup {
 	int parent;    /* the directory of the cgroup that we are in; -1: there is none for COMMAND */
-	int procs;     /* its cgroup.procs */
+	int dir;       /* COMMAND's */
 	int kill;      /* its cgroup.kill */
 	char name[32]; /* below PARENT */
 };
@@ -18,9 +19,9 @@ struct cgroup {
  * or a kernel (< 5.14) that cannot kill one: then the other ways of killing have to do. */
 bool cgroup_make(struct cgroup *cgroup);
 
-/* Move this process into it. For a child before exec; async-signal-safe. A failure is not told: it only misses a way to
- * be killed. */
-void cgroup_enter(const struct cgroup *cgroup);
+/* fork(2) into it, or where there is none, or no way into it, an ordinary one. The child may call async-signal-safe
+ * functions only. Moving a process later would cost some 10 ms, for the kernel stops all forks meanwhile. */
+pid_t cgroup_fork(const struct cgroup *cgroup);
 
 /* SIGKILL for everything in it. Harmless where there is none. */
 void cgroup_kill(const struct cgroup *cgroup);

@@ -46,7 +46,6 @@ become_command(const struct spawn *spawn, pid_t parent, int report)
 		fail(report, SPAWN_PARENT, errno);
 	if (getppid() != parent)
 		fail(report, SPAWN_PARENT, ESRCH);
-	cgroup_enter(spawn->cgroup);
 	descriptors_hide_ours();
 	signals_restore(spawn->signals);
 	execvpe(spawn->argv[0], spawn->argv, spawn->envp);
@@ -61,7 +60,7 @@ spawn_start(const struct spawn *spawn, int *report)
 
 	if (pipe2(ends, O_CLOEXEC) == -1)
 		return -1;
-	pid = fork();
+	pid = cgroup_fork(spawn->cgroup);
 	if (pid == 0)
 		become_command(spawn, parent, ends[1]);
 	saved = errno;

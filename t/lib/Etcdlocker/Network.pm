@@ -13,7 +13,8 @@ our @EXPORT = qw(network_start network_prefix network_cluster network_member mem
 my @made; # namespaces, to be deleted
 my $main = $$;
 
-sub ip { return system('ip', @_) == 0 }
+# Words without blanks. What fails and matters is told by the caller.
+sub ip { return system("ip @_ 2>/dev/null") == 0 }
 
 # COUNT contenders c0, c1...; three members m0 to m2. Returns { namespaces: 0 or 1, hosts, broken }.
 sub network_start {
