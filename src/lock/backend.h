@@ -13,11 +13,10 @@ struct lease_term {
 
 /* Our place in the queue, as one linearizable read showed it. */
 struct place {
-	long ahead;              /* contenders ahead of us whose release was not announced */
-	const char *holder;      /* the first one's id, or NULL */
-	int64_t revision;        /* of the store at that read */
-	int64_t create_revision; /* of our key */
-	struct lease_term term;  /* the lease that our key is on */
+	long ahead;             /* contenders ahead of us whose release was not announced */
+	const char *holder;     /* the first one's id, or NULL */
+	int64_t revision;       /* of the store at that read */
+	struct lease_term term; /* the lease that our key is on */
 };
 
 struct backend_ops {

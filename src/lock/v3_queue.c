@@ -77,7 +77,6 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 	/* Back as well: a watch that tells some things twice does no harm. */
 	v3->seen = queue->revision;
 	place.holder = holder == NULL ? NULL : holder->value;
-	place.create_revision = v3->create_revision;
 	place.term = raft ? (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl } : v3->kept;
 	lock_placed(v3->lock, &place);
 }

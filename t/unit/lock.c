@@ -242,7 +242,7 @@ place(long ahead)
 	return (struct place){ .ahead = ahead,
 		.holder = ahead ? "them" : NULL,
 		.revision = 10,
-		.create_revision = 9,
+
 		.term = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC } };
 }
 

@@ -79,36 +79,35 @@ sub network_member {
 # "ip netns exec" becomes the command.
 sub member_pid { return $_[0]{process}{pid} }
 
-# Cuts NAME off: both ways, or only what comes in or goes out. A wrong neighbour address loses packets in one direction,
-# silently, as a broken switch does.
-sub network_break {
-    my ($network, $name, $way) = @_;
-    my $nobody = '02:00:00:00:00:01';
-    $network->{broken}{$name} = $way;
+# Where WAY is both, sets the link of NAME to LINK; else has every host that sends in that direction change its neighbour
+# entry of the one it sends to: "ip neigh VERB ADDRESS DETAIL".
+sub network_set {
+    my ($network, $name, $way, $link, $verb, @detail) = @_;
     if ($way eq 'both') {
-        ip('-n', "el$network->{id}-hub", 'link', 'set', "v$name", 'down');
+        ip('-n', "el$network->{id}-hub", 'link', 'set', "v$name", $link);
         return;
     }
     my $address = $network->{hosts}{$name}{address};
     for my $other (grep { $_ ne $name } keys %{ $network->{hosts} }) {
         my ($where, $whom) = $way eq 'out' ? ($name, $network->{hosts}{$other}{address}) : ($other, $address);
-        ip('-n', "el$network->{id}-$where", 'neigh', 'replace', $whom, 'lladdr', $nobody, 'dev', 'eth0', 'nud', 'permanent');
+        ip('-n', "el$network->{id}-$where", 'neigh', $verb, $whom, @detail, 'dev', 'eth0');
     }
+    return;
+}
+
+# Cuts NAME off: both ways, or only what comes in or goes out. A wrong neighbour address loses packets in one direction,
+# silently, as a broken switch does.
+sub network_break {
+    my ($network, $name, $way) = @_;
+    $network->{broken}{$name} = $way;
+    network_set($network, $name, $way, 'down', 'replace', 'lladdr', '02:00:00:00:00:01', 'nud', 'permanent');
     return;
 }
 
 sub network_mend {
     my ($network, $name) = @_;
     my $way = delete $network->{broken}{$name} or return;
-    if ($way eq 'both') {
-        ip('-n', "el$network->{id}-hub", 'link', 'set', "v$name", 'up');
-        return;
-    }
-    my $address = $network->{hosts}{$name}{address};
-    for my $other (grep { $_ ne $name } keys %{ $network->{hosts} }) {
-        my ($where, $whom) = $way eq 'out' ? ($name, $network->{hosts}{$other}{address}) : ($other, $address);
-        ip('-n', "el$network->{id}-$where", 'neigh', 'del', $whom, 'dev', 'eth0');
-    }
+    network_set($network, $name, $way, 'up', 'del');
     return;
 }
 
