@@ -61,24 +61,28 @@ is_ours(int parent, const char *own_path)
 	    fgetxattr(parent, "user.delegate", value, sizeof(value)) > 0;
 }
 
-bool
-cgroup_make(struct cgroup *cgroup)
+void
+cgroup_find(struct cgroup *cgroup)
 {
 	char own[PATH_MAX], mount[PATH_MAX], path[2 * PATH_MAX];
 
 	*cgroup = (struct cgroup){ .parent = -1, .dir = -1, .kill = -1 };
 	snprintf(cgroup->name, sizeof(cgroup->name), "etcdlocker.%d", (int)getpid());
 	if (!read_own_path(own) || !read_mount_point(mount))
-		return false;
+		return;
 	snprintf(path, sizeof(path), "%s%s", mount, own);
 	cgroup->parent = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cgroup->parent == -1)
+	if (cgroup->parent == -1 || is_ours(cgroup->parent, own))
+		return;
+	close(cgroup->parent);
+	cgroup->parent = -1;
+}
+
+bool
+cgroup_make(struct cgroup *cgroup)
+{
+	if (cgroup->parent == -1 || mkdirat(cgroup->parent, cgroup->name, 0755) == -1)
 		return false;
-	if (!is_ours(cgroup->parent, own) || mkdirat(cgroup->parent, cgroup->name, 0755) == -1) {
-		close(cgroup->parent);
-		cgroup->parent = -1;
-		return false;
-	}
 	cgroup->dir = openat(cgroup->parent, cgroup->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup->dir != -1)
 		cgroup->kill = openat(cgroup->dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
@@ -107,8 +111,20 @@ cgroup_fork(const struct cgroup *cgroup)
 void
 cgroup_kill(const struct cgroup *cgroup)
 {
-	if (cgroup->kill != -1 && write(cgroup->kill, "1", 1) == -1)
+	char path[sizeof(cgroup->name) + sizeof("/cgroup.kill")];
+	int fd = cgroup->kill;
+
+	if (fd == -1 && cgroup->parent != -1) {
+		snprintf(path, sizeof(path), "%s/cgroup.kill", cgroup->name);
+		fd = openat(cgroup->parent, path, O_WRONLY | O_CLOEXEC);
+	}
+	if (fd == -1)
 		return;
+	/* Whether it worked is seen by what is left. */
+	if (write(fd, "1", 1) == -1)
+		(void)0;
+	if (fd != cgroup->kill)
+		close(fd);
 }
 
 void

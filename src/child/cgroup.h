@@ -9,21 +9,24 @@
 
 struct cgroup {
 	int parent;    /* the directory of the cgroup that we are in; -1: there is none for COMMAND */
-	int dir;       /* COMMAND's */
-	int kill;      /* its cgroup.kill */
+	int dir;       /* COMMAND's, where this process has made it; -1: it has not */
+	int kill;      /* its cgroup.kill, likewise */
 	char name[32]; /* below PARENT */
 };
 
-/* Make a cgroup below ours, if that is ours to change: in a cgroup namespace of its own, delegated to us (the xattr
- * trusted.delegate or user.delegate, as systemd sets it), or owned by our unprivileged user. False where there is none,
- * or a kernel (< 5.14) that cannot kill one: then the other ways of killing have to do. */
+/* Find the cgroup that we are in, and see whether it is ours to change: in a cgroup namespace of its own, delegated to
+ * us (the xattr trusted.delegate or user.delegate, as systemd sets it), or owned by our unprivileged user. */
+void cgroup_find(struct cgroup *cgroup);
+
+/* Make the one for COMMAND in it, once, here or in a child of the process that found it. False where that cannot be, or
+ * where the kernel (< 5.14) cannot kill one: then the other ways of killing have to do. */
 bool cgroup_make(struct cgroup *cgroup);
 
 /* fork(2) into it, or where there is none, or no way into it, an ordinary one. The child may call async-signal-safe
  * functions only. Moving a process later would cost some 10 ms, for the kernel stops all forks meanwhile. */
 pid_t cgroup_fork(const struct cgroup *cgroup);
 
-/* SIGKILL for everything in it. Harmless where there is none. */
+/* SIGKILL for everything in it, by whoever found it, if it has been made. */
 void cgroup_kill(const struct cgroup *cgroup);
 
 /* Remove it, if it is empty. */

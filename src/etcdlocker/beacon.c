@@ -11,7 +11,10 @@
 /* Behind the key in its own name: '/' and a lease in hex. */
 #define OWNER_SUFFIX 32
 
-/* The sentinel comes first, if it can. */
+/* The supervisor comes first, if it can: a quarter of the smallest margin. */
+#define SENTINEL_LAG (50 * NSEC_PER_MSEC)
+
+/* Then the sentinel. */
 #define LAST_RESORT_LAG (50 * NSEC_PER_MSEC)
 
 int
@@ -45,10 +48,11 @@ once_at(nsec at)
 void
 beacon_set(struct beacon_link *link, nsec kill_by)
 {
-	struct itimerspec spec = once_at(kill_by), last = once_at(kill_by == 0 ? 0 : kill_by + LAST_RESORT_LAG);
+	nsec act_at = kill_by == 0 ? 0 : kill_by + SENTINEL_LAG;
+	struct itimerspec spec = once_at(act_at), last = once_at(kill_by == 0 ? 0 : act_at + LAST_RESORT_LAG);
 
 	/* The memory first: the sentinel looks there when the timer goes off. */
-	atomic_store(&link->shared->kill_by, kill_by);
+	atomic_store(&link->shared->kill_by, act_at);
 	if (kill_by != 0)
 		atomic_store(&link->shared->held, true);
 	/* Cannot fail with these arguments; if it did, the sentinel would act too early, never too late. */

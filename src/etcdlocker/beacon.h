@@ -13,8 +13,9 @@
 #include <time.h>
 
 struct beacon {
-	_Atomic int64_t kill_by;         /* when the tree must be killed; 0: nothing to guard */
+	_Atomic int64_t kill_by;         /* when the sentinel must kill the tree; 0: nothing to guard */
 	_Atomic bool held;               /* the lock is or was held */
+	_Atomic bool has_cgroup;         /* COMMAND's is made, by the supervisor */
 	_Atomic pid_t leader;            /* COMMAND, and its process group; 0: not started */
 	_Atomic int64_t create_revision; /* of OWNER_KEY; 0: nothing in etcd to release */
 	char owner_key[];
@@ -36,7 +37,8 @@ __attribute__((warn_unused_result)) int beacon_open(struct beacon_link *link, si
  * the sentinel are stopped, and COMMAND with it (PR_SET_PDEATHSIG). Returns 0, or -1 with errno. */
 __attribute__((warn_unused_result)) int beacon_attach(struct beacon_link *link);
 
-/* The supervisor's side: the tree must be dead by KILL_BY; 0: there is none to guard. */
+/* The supervisor's side: it will have killed the tree by KILL_BY itself, or the sentinel does, a little later; 0: there
+ * is none to guard. */
 void beacon_set(struct beacon_link *link, nsec kill_by);
 
 /* The supervisor's side: OWNER_KEY with CREATE_REVISION is what we have in etcd; 0: nothing. */

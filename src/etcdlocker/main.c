@@ -29,7 +29,7 @@ main(int argc, char *argv[])
 	struct options options;
 	struct signal_state signals;
 	struct beacon_link link;
-	struct supervisor_setup setup = { .options = &options, .signals = &signals, .link = &link };
+	struct setup setup = { .options = &options, .signals = &signals, .link = &link };
 	char why[OPTIONS_WHY];
 
 	descriptors_note_inherited();
@@ -53,4 +53,15 @@ main(int argc, char *argv[])
 		return EXIT_NOT_ACQUIRED;
 	}
 	return sentinel_run(&setup);
+}
+
+/* GnuTLS comes with libcurl, through librtmp, and its constructor builds 120 kB of tables in every process that links
+ * it. The GnuTLS manual, "Initialization": a program that defines this symbol puts that off until gnutls_global_init(),
+ * which libcurl calls itself where it uses GnuTLS. */
+int _gnutls_global_init_skip(void);
+
+int
+_gnutls_global_init_skip(void)
+{
+	return 1;
 }

@@ -4,7 +4,7 @@
 #include "net/loop.h"
 
 struct reclaim {
-	const struct supervisor_setup *setup;
+	const struct setup *setup;
 	struct loop *loop;
 };
 
@@ -21,7 +21,7 @@ on_event(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 }
 
 void
-reclaim_run(const struct supervisor_setup *setup)
+reclaim_run(const struct setup *setup)
 {
 	struct reclaim reclaim = { .setup = setup };
 	const struct options *options = setup->options;

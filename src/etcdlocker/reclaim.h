@@ -2,10 +2,10 @@
 #ifndef ETCDLOCKER_RECLAIM_H
 #define ETCDLOCKER_RECLAIM_H
 
-#include "etcdlocker/supervisor.h"
+#include "etcdlocker/setup.h"
 
 /* Release the lock, or leave the queue, that SETUP's beacon tells of, for at most 5 s. The tree must be dead. For a
  * process of its own. */
-void reclaim_run(const struct supervisor_setup *setup);
+void reclaim_run(const struct setup *setup);
 
 #endif

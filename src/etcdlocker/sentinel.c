@@ -23,7 +23,7 @@
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
 
 struct sentinel {
-	struct supervisor_setup *setup;
+	struct setup *setup;
 	int signal_fd;
 	pid_t supervisor;
 	int status; /* of the supervisor, once it is gone */
@@ -142,7 +142,9 @@ static void
 kill_all(struct sentinel *sentinel)
 {
 	sentinel->left = 0;
-	cgroup_kill(&sentinel->setup->cgroup);
+	/* One of that name that the supervisor has not made is not ours. */
+	if (atomic_load(&sentinel->setup->link->shared->has_cgroup))
+		cgroup_kill(&sentinel->setup->cgroup);
 	if (tree_each_descendant(&sentinel->elders, kill_one, sentinel) == -1) {
 		pid_t leader = atomic_load(&sentinel->setup->link->shared->leader);
 
@@ -253,7 +255,7 @@ guard(struct sentinel *sentinel)
 }
 
 int
-sentinel_run(struct supervisor_setup *setup)
+sentinel_run(struct setup *setup)
 {
 	struct sentinel sentinel = { .setup = setup };
 	struct beacon_link *link = setup->link;
@@ -265,12 +267,10 @@ sentinel_run(struct supervisor_setup *setup)
 		return EXIT_NOT_ACQUIRED;
 	}
 	note_elders(&sentinel);
-	if (!cgroup_make(&setup->cgroup))
-		log_msg(setup->log, LEVEL_DEBUG, "no cgroup of our own to put the command into");
+	cgroup_find(&setup->cgroup);
 	sentinel.supervisor = fork();
 	if (sentinel.supervisor == -1) {
 		log_errno(setup->log, LEVEL_ERROR, errno, "cannot fork");
-		cgroup_remove(&setup->cgroup);
 		return EXIT_COMMAND;
 	}
 	if (sentinel.supervisor == 0) {
@@ -282,6 +282,7 @@ sentinel_run(struct supervisor_setup *setup)
 	if (chdir("/") == -1)
 		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
 	code = guard(&sentinel);
-	cgroup_remove(&setup->cgroup);
+	if (atomic_load(&link->shared->has_cgroup))
+		cgroup_remove(&setup->cgroup);
 	return code;
 }

@@ -7,6 +7,6 @@
 #include "etcdlocker/supervisor.h"
 
 /* Fork the supervisor, guard it, return the exit code. In the supervisor's process it does not return. */
-int sentinel_run(struct supervisor_setup *setup);
+int sentinel_run(struct setup *setup);
 
 #endif

@@ -11,6 +11,12 @@ v3_try_limit(const struct v3 *v3)
 }
 
 bool
+v3_on_keepalives(const struct v3 *v3)
+{
+	return v3->lock->renewal == ETCDLOCK_RENEW_KEEPALIVE || v3->full;
+}
+
+bool
 v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **answer, enum v3_verdict *judged,
     enum call_verdict *verdict, char text[CALL_TEXT])
 {
@@ -22,6 +28,11 @@ v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **ans
 	case V3_NOT_ETCD:
 		*verdict = CALL_UNUSABLE;
 		break;
+	case V3_NO_SPACE:
+		/* What is there can be kept, or given up. */
+		if (v3->held != NULL || v3->leaving)
+			break;
+		/* fall through */
 	case V3_REFUSED:
 		if (lock_owned(v3->lock) || v3->leaving)
 			break;

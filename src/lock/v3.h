@@ -39,6 +39,7 @@ struct v3 {
 	int64_t create_revision; /* of our key; 0: no key */
 	int64_t mod_revision;    /* of our key, as last known */
 	int64_t seen;            /* everything up to this revision of the store is known */
+	bool full;               /* etcd is out of space, so renewals are keepalives for now */
 	bool foreign;            /* somebody else wrote our key, which may have taken it off its lease */
 	char *predecessor;       /* the key ahead of us, or NULL */
 	enum v3_stage stage;
@@ -59,6 +60,9 @@ nsec v3_try_limit(const struct v3 *v3);
  * end an acquisition, and are retried for a lock that is owned or given up. */
 bool v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **answer, enum v3_verdict *judged,
     enum call_verdict *verdict, char text[CALL_TEXT]);
+
+/* True where a holder's lease lives on keepalives. */
+bool v3_on_keepalives(const struct v3 *v3);
 
 /* An answer of etcd's that makes no sense, because of WRONG. */
 enum call_verdict v3_senseless(const char *wrong, char text[CALL_TEXT]);

@@ -122,6 +122,7 @@ enum v3_verdict {
 	V3_OK,
 	V3_TRANSIENT,    /* the same request may work later, or elsewhere */
 	V3_REFUSED,      /* etcd means it */
+	V3_NO_SPACE,     /* so does one that is full: it takes no lease and no put, but keepalives and deletes */
 	V3_LEASE_GONE,   /* no such lease */
 	V3_LEASE_EXISTS, /* a grant of that id has already worked */
 	V3_NOT_ETCD      /* no etcd with a v3 JSON gateway is speaking */

@@ -74,7 +74,7 @@ v3_join(void *arg)
 	v3_revoke_next(v3);
 	v3->held = NULL;
 	v3->create_revision = v3->mod_revision = v3->seen = 0;
-	v3->foreign = false;
+	v3->full = v3->foreign = false;
 	v3_names_free(&v3->names);
 	grant(v3, V3_STAGE_JOIN_GRANT);
 	if (v3->stage != V3_STAGE_JOIN_GRANT)
@@ -167,6 +167,7 @@ on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 	v3->held = lease;
 	v3->mod_revision = mod_revision;
 	v3->kept = term;
+	v3->full = false;
 	lease_retire_older(&v3->ledger, lease);
 	v3->stage = V3_STAGE_NONE;
 	/* An earlier transaction of ours came through after all: take its lease, and go on to the newer one. */
@@ -224,7 +225,7 @@ on_kept_alive(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 	v3->kept = term;
 	v3->stage = V3_STAGE_NONE;
 	/* Sent as a waiter, answered to a holder, who lives on first TTLs. */
-	if (lock_owned(v3->lock) && v3->lock->renewal == ETCDLOCK_RENEW_RAFT)
+	if (lock_owned(v3->lock) && !v3_on_keepalives(v3))
 		return CALL_DONE;
 	lock_renewed(v3->lock, &term);
 	return CALL_DONE;
@@ -251,6 +252,20 @@ on_lease_gone(struct v3 *v3, char text[CALL_TEXT])
 	return v3_senseless("no such lease", text);
 }
 
+/* Etcd is full, and somebody has to make room; meanwhile our lease lives on as those of other clients do. The next
+ * renewal tries the firm way again. */
+static enum call_verdict
+on_no_space(struct v3 *v3)
+{
+	if (!v3->full)
+		log_msg(&v3->lock->client->log, LEVEL_NOTICE,
+		    "etcd is out of space: renewing by keepalives until there is some");
+	v3->full = true;
+	v3_extend_stop(v3);
+	extend_start(v3, V3_STAGE_KEEPALIVE, "/v3/lease/keepalive", v3_encode_lease(v3->held->id));
+	return CALL_DONE;
+}
+
 static enum call_verdict
 on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
 {
@@ -265,6 +280,9 @@ on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_T
 		if (judged == V3_LEASE_EXISTS && is_granting(v3))
 			return on_granted(
 			    v3, NULL, text); /* an earlier try has worked: the TTL is what we asked for, or more */
+		if (judged == V3_NO_SPACE && !v3->leaving &&
+		    (v3->stage == V3_STAGE_RENEW_GRANT || v3->stage == V3_STAGE_RENEW_MOVE))
+			return on_no_space(v3);
 		/* Refused, and so leaving: no other try is to be waited for, for this call ends here. */
 		if (verdict == CALL_DONE && v3->leaving && is_granting(v3)) {
 			v3_extend_stop(v3);

@@ -36,6 +36,8 @@ judge_code(long status, json_int_t code, const char *text)
 	case GRPC_PRECONDITION:
 		return strstr(text, "lease already exists") != NULL ? V3_LEASE_EXISTS : V3_REFUSED;
 	case GRPC_EXHAUSTED:
+		if (strstr(text, "space exceeded") != NULL)
+			return V3_NO_SPACE;
 		return strstr(text, "too many requests") != NULL ? V3_TRANSIENT : V3_REFUSED;
 	default:
 		return status >= 500 ? V3_TRANSIENT : V3_REFUSED;

@@ -126,7 +126,8 @@ on_departed(void *arg, long status, const char *body, size_t len, char text[CALL
 	json_t *answer;
 
 	/* Etcd without space refuses the mark, and still takes the revocation. */
-	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text) && judged != V3_REFUSED)
+	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text) && judged != V3_REFUSED &&
+	    judged != V3_NO_SPACE)
 		return verdict;
 	/* Refused before we wanted to leave: that is under way now, with a request of its own. */
 	if (v3->depart.serial != serial)
@@ -164,6 +165,7 @@ on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_
 	case V3_OK:
 	case V3_LEASE_GONE:
 	case V3_REFUSED:
+	case V3_NO_SPACE:
 		break; /* one that etcd will not revoke ends by itself */
 	}
 	json_decref(answer);

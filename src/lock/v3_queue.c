@@ -45,7 +45,6 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 {
 	const struct v3_kv *own = find_own(v3, queue), *ahead = NULL, *holder = NULL;
 	struct place place = { .revision = queue->revision };
-	bool raft = v3->lock->renewal == ETCDLOCK_RENEW_RAFT;
 	char *predecessor = NULL;
 
 	if (own != NULL && v3->create_revision == 0) {
@@ -77,7 +76,8 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 	/* Back as well: a watch that tells some things twice does no harm. */
 	v3->seen = queue->revision;
 	place.holder = holder == NULL ? NULL : holder->value;
-	place.term = raft ? (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl } : v3->kept;
+	place.term =
+	    v3_on_keepalives(v3) ? v3->kept : (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl };
 	lock_placed(v3->lock, &place);
 }
 

@@ -196,13 +196,10 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	}
 	if (what == CURL_POLL_REMOVE)
 		return 0;
-	event = loop_event(http->loop, fd, interest, PRIORITY_IO, on_socket, http);
-	if (event == NULL || event_add(event, NULL) == -1) {
-		/* To say so would end every transfer of libcurl's for good. This one times out, and is tried again. */
-		if (event != NULL)
-			event_free(event);
+	event = loop_watch(http->loop, fd, interest, PRIORITY_IO, on_socket, http);
+	/* To say so would end every transfer of libcurl's for good. This one times out, and is tried again. */
+	if (event == NULL)
 		return 0;
-	}
 	curl_multi_assign(http->multi, fd, event);
 	return 0;
 }

@@ -166,8 +166,8 @@ loop_new(struct event_base *base)
 	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->base == NULL || loop->timer_fd == -1)
 		goto fail;
-	loop->timer_event = loop_event(loop, loop->timer_fd, EV_READ, PRIORITY_DEADLINE, on_timer_fd, loop);
-	if (loop->timer_event == NULL || event_add(loop->timer_event, NULL) == -1)
+	loop->timer_event = loop_watch(loop, loop->timer_fd, EV_READ, PRIORITY_DEADLINE, on_timer_fd, loop);
+	if (loop->timer_event == NULL)
 		goto fail;
 	return loop;
 
@@ -208,6 +208,18 @@ loop_event(struct loop *loop, int fd, short what, enum loop_priority priority, e
 	/* A caller's base may have fewer priorities than ours, one at the least. */
 	if (event != NULL)
 		event_priority_set(event, (int)priority < count ? (int)priority : count - 1);
+	return event;
+}
+
+struct event *
+loop_watch(struct loop *loop, int fd, short what, enum loop_priority priority, event_callback_fn callback, void *arg)
+{
+	struct event *event = loop_event(loop, fd, what, priority, callback, arg);
+
+	if (event != NULL && event_add(event, NULL) == -1) {
+		event_free(event);
+		event = NULL;
+	}
 	return event;
 }
 

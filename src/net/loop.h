@@ -38,6 +38,10 @@ struct event_base *loop_base(struct loop *loop);
 struct event *
 loop_event(struct loop *loop, int fd, short what, enum loop_priority priority, event_callback_fn callback, void *arg);
 
+/* The same, added. NULL when memory is short. */
+struct event *
+loop_watch(struct loop *loop, int fd, short what, enum loop_priority priority, event_callback_fn callback, void *arg);
+
 void timer_init(struct timer *timer, void (*fire)(void *arg), void *arg);
 
 /* (Re)arm for the point AT on clock_now(), in the past too: then it fires in the loop's next round,

@@ -314,7 +314,7 @@ verdicts(void **state)
 		{ 400, "{\"message\":\"etcdserver: authentication is not enabled\",\"code\":9}", V3_REFUSED, "" },
 		{ 503, "{\"message\":\"etcdserver: no leader\",\"code\":14}", V3_TRANSIENT, "no leader" },
 		{ 500, "{\"message\":\"context deadline exceeded\",\"code\":2}", V3_TRANSIENT, "" },
-		{ 429, "{\"message\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", V3_REFUSED, "space" },
+		{ 429, "{\"message\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", V3_NO_SPACE, "space" },
 		{ 429, "{\"message\":\"etcdserver: too many requests\",\"code\":8}", V3_TRANSIENT, "" },
 		{ 403, "{\"message\":\"etcdserver: permission denied\",\"code\":7}", V3_REFUSED, "permission denied" },
 		{ 200, "{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"transport is closing\"}}",

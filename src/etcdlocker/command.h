@@ -1,0 +1,56 @@
+/* COMMAND's life: started, asked to end, swept up after, killed. What happens to it comes as events of the state
+ * machine; what it is to do comes as the machine's actions. */
+#ifndef ETCDLOCKER_COMMAND_H
+#define ETCDLOCKER_COMMAND_H
+
+#include "child/tree.h"
+#include "child/tty.h"
+#include "etcdlocker/outcome.h"
+#include "etcdlocker/setup.h"
+#include "etcdlocker/states.h"
+#include "net/loop.h"
+
+#include <stdbool.h>
+
+/* OUTCOME, NOTIFY and ARG are the caller's to set, before command_init(); the rest is read-only. */
+struct command {
+	struct outcome *outcome; /* where COMMAND's end is recorded */
+	void (*notify)(void *arg, enum sup_event event);
+	void *arg;
+
+	struct setup *setup;
+	const struct logger *log;
+	struct loop *loop;
+	struct tree tree;
+	struct tty tty;
+	bool tree_empty; /* as last seen */
+	bool killing;    /* SIGKILL has been sent to everything, and is sent again until nothing is left */
+	int child_fd;    /* signalfd for SIGCHLD */
+	int report_fd;   /* from the child, until its exec */
+	struct event *child_event, *report_event;
+	struct timer grace, kill, cgroup;
+	nsec kill_pause, kill_limit;
+};
+
+/* Get ready. Makes the cgroup, but not at once: while a request is under way, it costs no time. Returns 0, or -1 where
+ * memory or descriptors are short; command_free() is safe either way. */
+__attribute__((warn_unused_result)) int command_init(struct command *command, struct setup *setup, struct loop *loop);
+void command_free(struct command *command);
+
+/* Start it with ENVIRONMENT (NULL: there was no memory for one). EV_STARTED or EV_START_FAILED follow, and
+ * EV_TREE_EMPTY when all is over. */
+void command_start(struct command *command, char **environment);
+
+/* Ask it to end with SIGNO; EV_GRACE_OVER comes after GRACE. */
+void command_stop(struct command *command, int signo, nsec grace);
+
+/* It has ended: ask what it has left to end, within what remains of the grace. */
+void command_sweep(struct command *command);
+
+/* SIGKILL for all of it, again and again, until EV_TREE_EMPTY or EV_UNKILLABLE. */
+void command_kill(struct command *command);
+
+/* Nothing of it is left: nothing to guard, no timer, and the terminal is ours again. */
+void command_over(struct command *command);
+
+#endif

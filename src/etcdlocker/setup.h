@@ -1,0 +1,19 @@
+/* What main() has found out, for both sides of the fork. */
+#ifndef ETCDLOCKER_SETUP_H
+#define ETCDLOCKER_SETUP_H
+
+#include "base/log.h"
+#include "child/cgroup.h"
+#include "child/signals.h"
+#include "etcdlocker/beacon.h"
+#include "etcdlocker/options.h"
+
+struct setup {
+	const struct options *options;
+	const struct signal_state *signals; /* what COMMAND is to have */
+	const struct logger *log;
+	struct beacon_link *link;
+	struct cgroup cgroup; /* found by the sentinel, made by the supervisor */
+};
+
+#endif
