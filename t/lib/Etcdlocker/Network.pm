@@ -8,7 +8,7 @@ use warnings;
 use Etcdlocker::Test;
 use Exporter qw(import);
 
-our @EXPORT = qw(network_start network_prefix network_cluster network_member member_pid network_break network_mend network_stop);
+our @EXPORT = qw(network_start network_prefix network_cluster network_member member_pid network_break network_mend network_stop network_narrow network_widen);
 
 my @made; # namespaces, to be deleted
 my $main = $$;
@@ -108,6 +108,25 @@ sub network_mend {
     my ($network, $name) = @_;
     my $way = delete $network->{broken}{$name} or return;
     network_set($network, $name, $way, 'up', 'del');
+    return;
+}
+
+# A link of 40 kbit/s with a short queue: packets are late, by up to 0.8 s, and what does not fit is lost.
+my @narrow = qw(root tbf rate 40kbit burst 1600 limit 4000);
+
+sub tc { return system("tc @_ 2>/dev/null") == 0 }
+
+# The link of NAME is narrow for a while, both ways. False where the kernel cannot do that.
+sub network_narrow {
+    my ($network, $name) = @_;
+    return tc('-n', "el$network->{id}-$name", 'qdisc', 'add', 'dev', 'eth0', @narrow)
+        && tc('-n', "el$network->{id}-hub", 'qdisc', 'add', 'dev', "v$name", @narrow);
+}
+
+sub network_widen {
+    my ($network, $name) = @_;
+    tc('-n', "el$network->{id}-$name", 'qdisc', 'del', 'dev', 'eth0', 'root');
+    tc('-n', "el$network->{id}-hub", 'qdisc', 'del', 'dev', "v$name", 'root');
     return;
 }
 

@@ -11,7 +11,7 @@ use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h dup2 setsid);
 use Test::More;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
 our @EXPORT = qw(
     $dir $locker $probe free_port etcd_start etcd_stop etcd_need cluster_start cluster_leader member_start etcdctl etcdctl_cmd keys_left leases_left
@@ -31,7 +31,7 @@ my $serial = 0;
 delete @ENV{grep { /^ETCD/ && !/^ETCD(?:CTL|LOCKER)?$/ } keys %ENV};
 $ENV{ETCDCTL_API} = 3;
 
-sub now { return time }
+sub now { return clock_gettime(CLOCK_MONOTONIC) }
 
 sub slurp {
     my ($path) = @_;
@@ -51,11 +51,11 @@ sub spew {
 # Calls CONDITION until it is true, for at most SECONDS. Returns its value; false where the time was up.
 sub wait_until {
     my ($condition, $seconds, $what) = @_;
-    my $limit = time + ($seconds // 10);
+    my $limit = now() + ($seconds // 10);
     while (1) {
         my $value = $condition->();
         return $value if $value;
-        last if time > $limit;
+        last if now() > $limit;
         sleep 0.005;
     }
     diag "waited in vain for $what" if $what;
@@ -101,7 +101,7 @@ sub start {
         exec { $command->[0] } @$command or POSIX::_exit(99);
     }
     $running{$pid} = 1;
-    return { pid => $pid, out => "$base.out", err => "$base.err", since => time };
+    return { pid => $pid, out => "$base.out", err => "$base.err", since => now() };
 }
 
 # Waits for a process of start(), at most SECONDS, then kills it. Fills in code (128+n for a signal; undef where it had
@@ -117,7 +117,7 @@ sub finish {
         waitpid $process->{pid}, 0;
     }
     delete $running{ $process->{pid} };
-    $process->{seconds} = time - $process->{since};
+    $process->{seconds} = now() - $process->{since};
     $process->{code} = !$ended ? undef : $status & 127 ? 128 + ($status & 127) : $status >> 8;
     $process->{stdout} = slurp($process->{out});
     $process->{stderr} = slurp($process->{err});
