@@ -1,4 +1,4 @@
-#include "lock/client.h"
+#include "lock/watches.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +25,9 @@ etcdlock_client_new(
 	client->http = http_new(client->loop);
 	if (client->http == NULL)
 		goto fail;
+	client->watches = watches_new(client);
+	if (client->watches == NULL)
+		goto fail;
 	return client;
 
 fail:
@@ -49,6 +52,7 @@ etcdlock_client_free(struct etcdlock_client *client)
 {
 	if (client == NULL)
 		return;
+	watches_free(client->watches);
 	http_free(client->http);
 	loop_free(client->loop);
 	endpoints_free(client->endpoints);

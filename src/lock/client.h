@@ -8,10 +8,13 @@
 #include "net/http.h"
 #include "net/loop.h"
 
+struct watches;
+
 struct etcdlock_client {
 	struct loop *loop;
 	struct http *http;
 	struct endpoints *endpoints;
+	struct watches *watches;
 	struct logger log;
 };
 

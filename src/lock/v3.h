@@ -4,8 +4,8 @@
 
 #include "lock/call.h"
 #include "lock/lock.h"
-#include "lock/json_stream.h"
 #include "lock/v3_codec.h"
+#include "lock/watches.h"
 
 /* What the call EXTEND is doing. */
 enum v3_stage {
@@ -17,15 +17,13 @@ enum v3_stage {
 	V3_STAGE_KEEPALIVE
 };
 
-/* The stream that tells what happens to our key and to the one ahead of us. */
+/* What tells what happens to our key and to the one ahead of us. */
 struct v3_watch {
-	struct http_request *request;
-	struct endpoint *endpoint;
-	struct json_stream stream;
+	struct watcher watcher;
 	char *predecessor; /* NULL: only our own key */
 	int64_t start;     /* the first revision that it tells of */
-	bool wanted, created;
-	struct timer created_limit, retry;
+	bool wanted;
+	struct timer retry;
 	struct backoff backoff;
 };
 

@@ -47,8 +47,8 @@ char *v3_encode_mark(const struct v3_names *names, int64_t create_revision);
 /* Delete our key if its create revision is CREATE_REVISION. */
 char *v3_encode_delete(const struct v3_names *names, int64_t create_revision);
 
-/* Watch our key and, where it is not NULL, PREDECESSOR, from START_REVISION on, on one stream. */
-char *v3_encode_watch(const struct v3_names *names, const char *predecessor, int64_t start_revision);
+/* Watch KEY from START_REVISION on; where BEFORE, be told what it was before each change, too. */
+char *v3_encode_watch(const char *key, int64_t start_revision, bool before);
 
 struct v3_kv {
 	char *key; /* own; a NUL behind its last byte */

@@ -143,23 +143,14 @@ v3_encode_delete(const struct v3_names *names, int64_t create_revision)
 }
 
 char *
-v3_encode_watch(const struct v3_names *names, const char *predecessor, int64_t start_revision)
+v3_encode_watch(const char *key, int64_t start_revision, bool before)
 {
-	char *own, *other, *both = NULL, *predecessor64;
+	char *key64 = base64_encode(key, strlen(key)), *request;
 
-	own = dump(json_pack(
-	    "{s{ss so}}", "create_request", "key", names->key64, "start_revision", json_int64(start_revision)));
-	if (own == NULL || predecessor == NULL)
-		return own;
-	/* prev_kv: only the value that a deleted key had tells a release from an expiry. */
-	predecessor64 = base64_encode(predecessor, strlen(predecessor));
-	other = predecessor64 == NULL ? NULL
-				      : dump(json_pack("{s{ss so sb}}", "create_request", "key", predecessor64,
-					    "start_revision", json_int64(start_revision), "prev_kv", 1));
-	if (other != NULL)
-		both = str_printf("%s\n%s", own, other);
-	free(predecessor64);
-	free(own);
-	free(other);
-	return both;
+	if (key64 == NULL)
+		return NULL;
+	request = dump(json_pack("{s{ss so sb}}", "create_request", "key", key64, "start_revision",
+	    json_int64(start_revision), "prev_kv", before));
+	free(key64);
+	return request;
 }

@@ -11,10 +11,10 @@ my $key = '/loss';
 
 # A command that notes when it starts, every 10 ms that it lives, and that it got TERM; it ends when FILE exists.
 my $stamps = spew("$dir/stamps", <<'PERL');
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 my ($log, $file, $stubborn) = @ARGV;
 $SIG{TERM} = sub { note("term"); exit 0 if !$stubborn };
-sub note { open my $out, '>>', $log or die; syswrite $out, sprintf "%s %.3f\n", $_[0], time }
+sub note { open my $out, '>>', $log or die; syswrite $out, sprintf "%s %.3f\n", $_[0], clock_gettime(CLOCK_MONOTONIC) }
 note("start");
 while (! -e $file) { note("alive"); sleep 0.01 }
 note("end");
@@ -65,7 +65,7 @@ sub own_key {
 
 for my $round (1 .. 5) {
     my $owner = hold(['-t', 5], 1);
-    my $next = start_locker(['-k', $key, '-t', 5, '--', $^X, '-MTime::HiRes=time', '-e', 'printf "%.3f\n", time']);
+    my $next = start_locker(['-k', $key, '-t', 5, '--', $^X, '-MTime::HiRes=clock_gettime,CLOCK_MONOTONIC', '-e', 'printf "%.3f\n", clock_gettime(CLOCK_MONOTONIC)']);
     wait_until(sub { keys_left($key) == 2 }, 10, 'the next to queue');
     my $since = now();
     etcdctl('del', own_key());
@@ -115,7 +115,7 @@ for my $round (1 .. 5) {
     my $owner = hold(['-t', 5], 1);
     my $next = start_locker(['-k', $key, '--lock-delay', '3s', '--', 'true']);
     wait_until(sub { keys_left($key) == 2 }, 10, 'the next to queue');
-    my $third = start_locker(['-v', '-k', $key, '--lock-delay', '3s', '--', $^X, '-MTime::HiRes=time', '-e', 'printf "%.3f\n", time']);
+    my $third = start_locker(['-v', '-k', $key, '--lock-delay', '3s', '--', $^X, '-MTime::HiRes=clock_gettime,CLOCK_MONOTONIC', '-e', 'printf "%.3f\n", clock_gettime(CLOCK_MONOTONIC)']);
     wait_until(sub { slurp($third->{err}) =~ /2 ahead of us/ }, 10, 'the third to queue');
     my $since = now();
     etcdctl('del', own_key());
