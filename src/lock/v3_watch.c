@@ -190,6 +190,5 @@ v3_watch_init(struct v3 *v3)
 	watch->backoff = (struct backoff){ .first = 50 * NSEC_PER_MSEC, .cap = NSEC_PER_SEC };
 	watch->watcher =
 	    (struct watcher){ .encode = encode, .on_message = on_message, .on_failed = watch_failed, .arg = v3 };
-	watcher_init(&watch->watcher);
 	timer_init(&watch->retry, watch_open, v3);
 }

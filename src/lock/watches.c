@@ -32,7 +32,8 @@ struct watch_stream {
 struct watches {
 	struct etcdlock_client *client;
 	struct watch_stream *streams;
-	struct watcher waiting; /* the list's head */
+	TAILQ_HEAD(, watcher) waiting;
+	size_t waiting_count;
 	struct timer open;
 };
 
@@ -174,46 +175,28 @@ on_created_limit(void *arg)
 
 /* --- opening --- */
 
-static bool
-is_waiting(const struct watcher *watcher)
+static void
+wait_for_stream(struct watches *watches, struct watcher *watcher)
 {
-	return watcher->prev != watcher;
+	watcher->waits_for = watches;
+	watches->waiting_count++;
+	TAILQ_INSERT_TAIL(&watches->waiting, watcher, link);
 }
 
 static void
 stop_waiting(struct watcher *watcher)
 {
-	watcher->prev->next = watcher->next;
-	watcher->next->prev = watcher->prev;
-	watcher->next = watcher->prev = watcher;
-}
+	struct watches *watches = watcher->waits_for;
 
-static void
-wait_for_stream(struct watches *watches, struct watcher *watcher)
-{
-	struct watcher *head = &watches->waiting;
-
-	watcher->prev = head->prev;
-	watcher->next = head;
-	head->prev->next = watcher;
-	head->prev = watcher;
-}
-
-static size_t
-count_waiting(const struct watches *watches)
-{
-	size_t count = 0;
-
-	for (const struct watcher *w = watches->waiting.next; w != &watches->waiting; w = w->next)
-		count++;
-	return count;
+	TAILQ_REMOVE(&watches->waiting, watcher, link);
+	watches->waiting_count--;
+	watcher->waits_for = NULL;
 }
 
 /* Gives up the streams that are no larger than what waits; their watchers wait, too. */
 static void
 absorb(struct watches *watches)
 {
-	size_t waiting = count_waiting(watches);
 	struct watch_stream *stream = watches->streams, *next;
 
 	for (; stream != NULL; stream = next) {
@@ -221,7 +204,7 @@ absorb(struct watches *watches)
 
 		next = stream->next;
 		/* One that is not confirmed yet is left alone: its requests are under way. */
-		if (stream->busy || size > waiting || waiting + size > STREAM_WATCHERS ||
+		if (size > watches->waiting_count || watches->waiting_count + size > STREAM_WATCHERS ||
 		    stream->created < stream->slot_count)
 			continue;
 		stream->busy = true;
@@ -235,7 +218,6 @@ absorb(struct watches *watches)
 		}
 		stream->busy = false;
 		stream_close(stream);
-		waiting += size;
 	}
 }
 
@@ -266,7 +248,7 @@ static struct watch_stream *
 stream_new(struct watches *watches)
 {
 	struct watch_stream *stream = calloc(1, sizeof(*stream));
-	size_t waiting = count_waiting(watches), watchers = waiting < STREAM_WATCHERS ? waiting : STREAM_WATCHERS;
+	size_t watchers = watches->waiting_count < STREAM_WATCHERS ? watches->waiting_count : STREAM_WATCHERS;
 
 	if (stream == NULL)
 		return NULL;
@@ -292,6 +274,7 @@ stream_send(struct watch_stream *stream, const char *body)
 	char *url = str_printf("%s/v3/watch", stream->endpoint->url);
 	struct http_spec spec = { .url = url,
 		.unix_socket = stream->endpoint->unix_socket,
+		.lane = stream->endpoint,
 		.body = body,
 		.require_leader = true,
 		.max_body = MESSAGE_LIMIT,
@@ -313,28 +296,24 @@ static void
 on_open(void *arg)
 {
 	struct watches *watches = arg;
-	struct watcher *head = &watches->waiting;
 	struct watch_stream *stream;
+	struct watcher *watcher;
 	struct strbuf body = { 0 };
 	bool good = true;
 
-	if (head->next == head)
+	if (TAILQ_EMPTY(&watches->waiting))
 		return;
 	absorb(watches);
 	stream = stream_new(watches);
 	if (stream == NULL) {
 		/* There is no stream that could fail. */
-		while (head->next != head) {
-			struct watcher *watcher = head->next;
-
+		while ((watcher = TAILQ_FIRST(&watches->waiting)) != NULL) {
 			stop_waiting(watcher);
 			watcher->on_failed(watcher->arg, "no memory for a watch");
 		}
 		return;
 	}
-	while (good && head->next != head && stream->watchers < STREAM_WATCHERS) {
-		struct watcher *watcher = head->next;
-
+	while (good && stream->watchers < STREAM_WATCHERS && (watcher = TAILQ_FIRST(&watches->waiting)) != NULL) {
 		stop_waiting(watcher);
 		good = stream_join(stream, watcher, &body);
 		if (!good)
@@ -343,18 +322,11 @@ on_open(void *arg)
 	if (!good || !stream_send(stream, body.data))
 		stream_failed(stream, "no memory for a watch");
 	strbuf_free(&body);
-	if (head->next != head)
+	if (!TAILQ_EMPTY(&watches->waiting))
 		timer_arm(watches->client->loop, &watches->open, clock_now());
 }
 
 /* --- for the watchers --- */
-
-void
-watcher_init(struct watcher *watcher)
-{
-	watcher->next = watcher->prev = watcher;
-	watcher->stream = NULL;
-}
 
 void
 watcher_open(struct watches *watches, struct watcher *watcher)
@@ -367,7 +339,7 @@ watcher_open(struct watches *watches, struct watcher *watcher)
 void
 watcher_close(struct watcher *watcher)
 {
-	if (is_waiting(watcher))
+	if (watcher->waits_for != NULL)
 		stop_waiting(watcher);
 	if (watcher->stream != NULL)
 		stream_leave(watcher->stream, watcher);
@@ -387,7 +359,7 @@ watches_new(struct etcdlock_client *client)
 	if (watches == NULL)
 		return NULL;
 	watches->client = client;
-	watcher_init(&watches->waiting);
+	TAILQ_INIT(&watches->waiting);
 	timer_init(&watches->open, on_open, watches);
 	return watches;
 }

@@ -13,13 +13,15 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 
 struct watch_stream;
 
 /* Watches that one watcher can ask for at a time. */
 #define WATCHER_WATCHES 2
 
-/* One who wants to be told, embedded in its owner, who sets the functions and ARG once. All are called from the loop.
+/* One who wants to be told, embedded in its owner, who sets the functions and ARG once, the rest zero. All are called
+ * from the loop.
  */
 struct watcher {
 	/* The create requests of all the watches that are wanted now, a JSON object each: up to WATCHER_WATCHES new
@@ -34,7 +36,8 @@ struct watcher {
 	void *arg;
 
 	struct watch_stream *stream; /* that it is on; NULL: none */
-	struct watcher *next, *prev; /* those that wait for a stream; prev == self: not waiting */
+	struct watches *waits_for;   /* those where it waits for one; NULL: it does not */
+	TAILQ_ENTRY(watcher) link;
 };
 
 /* Watchers on CLIENT, whose loop, connections and endpoints they use. NULL when memory is short. */
@@ -42,8 +45,6 @@ struct watches *watches_new(struct etcdlock_client *client);
 
 /* Every watcher must have been closed. NULL is fine. */
 void watches_free(struct watches *watches);
-
-void watcher_init(struct watcher *watcher);
 
 /* Have WATCHER on a stream, a new one where it is on one already. It is asked for its requests from the loop. */
 void watcher_open(struct watches *watches, struct watcher *watcher);

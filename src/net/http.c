@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
 
 /* Seconds of silence on a connection before TCP asks whether the peer is there, and between the asking. */
 #define TCP_KEEPALIVE_S 15L
+
+TAILQ_HEAD(http_requests, http_request);
 
 struct http {
 	struct loop *loop;
@@ -16,17 +20,21 @@ struct http {
 	struct timer timer;         /* libcurl's one timer */
 	struct curl_slist *headers; /* of every request */
 	struct curl_slist *leader_headers;
-	struct http_request *requests;
+	struct http_requests active, waiting; /* what libcurl has, and what has no connection yet */
+	struct timer next;                    /* a lane has room again */
 };
 
 struct http_request {
 	struct http *http;
-	CURL *easy;
-	struct http_spec spec; /* url and body are libcurl's own copies by now */
+	CURL *easy;                     /* NULL: waiting */
+	char *url, *unix_socket, *body; /* ours; those in SPEC are the caller's, and gone */
+	struct http_spec spec;
+	nsec over;          /* when the time limit is reached; NSEC_NEVER */
+	struct timer limit; /* while waiting */
 	struct strbuf received;
 	int overflow; /* errno of what did not fit */
 	char error[CURL_ERROR_SIZE];
-	struct http_request *prev, *next; /* of http->requests */
+	TAILQ_ENTRY(http_request) link;
 };
 
 /* Called by libcurl: may only store. What is stored is handed on by http_drain(). */
@@ -44,16 +52,21 @@ store_bytes(char *bytes, size_t size, size_t count, void *arg)
 static void
 request_free(struct http_request *request)
 {
-	if (request->prev != NULL)
-		request->prev->next = request->next;
-	else
-		request->http->requests = request->next;
-	if (request->next != NULL)
-		request->next->prev = request->prev;
+	struct http *http = request->http;
+
+	timer_disarm(http->loop, &request->limit);
 	if (request->easy != NULL) {
-		curl_multi_remove_handle(request->http->multi, request->easy);
+		TAILQ_REMOVE(&http->active, request, link);
+		curl_multi_remove_handle(http->multi, request->easy);
 		curl_easy_cleanup(request->easy);
+		if (!TAILQ_EMPTY(&http->waiting))
+			timer_arm(http->loop, &http->next, clock_now());
+	} else {
+		TAILQ_REMOVE(&http->waiting, request, link);
 	}
+	free(request->url);
+	free(request->unix_socket);
+	free(request->body);
 	strbuf_free(&request->received);
 	free(request);
 }
@@ -86,26 +99,35 @@ request_deliver(struct http_request *request)
 	request->received = (struct strbuf){ 0 };
 	request->spec.on_data(request->spec.arg, bytes.data, bytes.len);
 	strbuf_free(&bytes);
-	for (still = http->requests; still != NULL; still = still->next)
-		if (still == request)
-			return true;
+	TAILQ_FOREACH(still, &http->active, link)
+	if (still == request)
+		return true;
 	return false;
+}
+
+/* Ends REQUEST with RESPONSE, whose body it is. */
+static void
+request_end(struct http_request *request, struct http_response *response)
+{
+	struct http_spec spec = request->spec;
+	struct strbuf body = request->received;
+
+	request->received = (struct strbuf){ 0 };
+	response->body = body.data == NULL ? "" : body.data;
+	response->len = body.len;
+	request_free(request);
+	spec.on_done(spec.arg, response);
+	strbuf_free(&body);
 }
 
 static void
 request_finish(struct http_request *request, CURLcode code)
 {
-	struct http_spec spec = request->spec;
 	struct http_response response = { 0 };
-	struct strbuf body;
 	char failure[CURL_ERROR_SIZE + 64];
 
 	if (!request_deliver(request))
 		return;
-	body = request->received;
-	request->received = (struct strbuf){ 0 };
-	response.body = body.data == NULL ? "" : body.data;
-	response.len = body.len;
 	if (code != CURLE_OK) {
 		long request_size = 0;
 
@@ -116,9 +138,7 @@ request_finish(struct http_request *request, CURLcode code)
 	} else {
 		curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &response.status);
 	}
-	request_free(request);
-	spec.on_done(spec.arg, &response);
-	strbuf_free(&body);
+	request_end(request, &response);
 }
 
 /* Hands on everything that libcurl stored. Nothing of libcurl's may be on the stack. */
@@ -130,7 +150,8 @@ http_drain(struct http *http)
 	int left;
 
 again:
-	for (request = http->requests; request != NULL; request = request->next) {
+	TAILQ_FOREACH(request, &http->active, link)
+	{
 		if (request->spec.on_data != NULL && request->received.len > 0) {
 			request_deliver(request);
 			goto again; /* the callback may have changed the list */
@@ -204,6 +225,168 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	return 0;
 }
 
+/* No descriptor of ours is for a program that somebody else starts meanwhile. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)arg;
+	(void)purpose;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static CURLcode
+set_options(struct http_request *request)
+{
+	const struct http_spec *spec = &request->spec;
+	struct http *http = request->http;
+	CURL *easy = request->easy;
+	CURLcode code = CURLE_OK;
+
+#define SET(option, value) \
+	do { \
+		if (code == CURLE_OK) \
+			code = curl_easy_setopt(easy, option, value); \
+	} while (0)
+	SET(CURLOPT_PRIVATE, request);
+	SET(CURLOPT_URL, request->url);
+	if (request->unix_socket != NULL)
+		SET(CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
+	SET(CURLOPT_POSTFIELDS, request->body);
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_HTTPHEADER, spec->require_leader ? http->leader_headers : http->headers);
+	SET(CURLOPT_ERRORBUFFER, request->error);
+	SET(CURLOPT_WRITEFUNCTION, store_bytes);
+	SET(CURLOPT_WRITEDATA, request);
+	SET(CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs must not hold up the end */
+#endif
+	/* http_proxy in the environment is meant for other traffic than a lock's. */
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
+	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
+	/* A stream keeps its connection for good: leave the one that is warm to the requests. */
+	if (spec->on_data != NULL)
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+	if (request->over != NSEC_NEVER) {
+		long limit_ms = (long)((request->over - clock_now()) / NSEC_PER_MSEC);
+
+		SET(CURLOPT_TIMEOUT_MS, limit_ms > 0 ? limit_ms : 1L);
+	}
+#undef SET
+	return code;
+}
+
+/* Hands REQUEST to libcurl. Returns 0, or -1 when memory is short. */
+static int
+request_begin(struct http_request *request)
+{
+	struct http *http = request->http;
+
+	timer_disarm(http->loop, &request->limit);
+	request->easy = curl_easy_init();
+	if (request->easy == NULL)
+		return -1;
+	TAILQ_REMOVE(&http->waiting, request, link);
+	TAILQ_INSERT_TAIL(&http->active, request, link);
+	if (set_options(request) != CURLE_OK)
+		return -1;
+	return curl_multi_add_handle(http->multi, request->easy) == CURLM_OK ? 0 : -1;
+}
+
+static bool
+has_room(const struct http *http, const struct http_spec *spec)
+{
+	const struct http_request *other;
+	size_t count = 0;
+
+	if (spec->on_data != NULL)
+		return true;
+	TAILQ_FOREACH(other, &http->active, link)
+	count += other->spec.on_data == NULL && other->spec.lane == spec->lane;
+	return count < HTTP_LANE;
+}
+
+static void
+request_fail(struct http_request *request, const char *why)
+{
+	struct http_response response = { .error = why };
+
+	request_end(request, &response);
+}
+
+static void
+on_limit(void *arg)
+{
+	request_fail(arg, "no connection was free in time");
+}
+
+static void
+on_next(void *arg)
+{
+	struct http *http = arg;
+	struct http_request *request;
+
+again:
+	TAILQ_FOREACH(request, &http->waiting, link)
+	{
+		if (!has_room(http, &request->spec))
+			continue;
+		if (request_begin(request) == -1)
+			request_fail(request, "no memory for a request");
+		goto again; /* the list has changed */
+	}
+}
+
+static char *
+copy(const char *text, bool *failed)
+{
+	char *own = text == NULL ? NULL : strdup(text);
+
+	*failed = *failed || (text != NULL && own == NULL);
+	return own;
+}
+
+struct http_request *
+http_start(struct http *http, const struct http_spec *spec)
+{
+	struct http_request *request = calloc(1, sizeof(*request));
+	bool failed = false;
+
+	if (request == NULL)
+		return NULL;
+	request->http = http;
+	request->spec = *spec;
+	request->url = copy(spec->url, &failed);
+	request->unix_socket = copy(spec->unix_socket, &failed);
+	request->body = copy(spec->body, &failed);
+	request->spec.url = request->spec.body = request->spec.unix_socket = NULL;
+	request->over = spec->time_limit == 0 ? NSEC_NEVER : clock_add(clock_now(), spec->time_limit);
+	timer_init(&request->limit, on_limit, request);
+	TAILQ_INSERT_TAIL(&http->waiting, request, link);
+	if (!failed && !has_room(http, spec))
+		timer_arm(http->loop, &request->limit, request->over);
+	else if (failed || request_begin(request) == -1) {
+		request_free(request);
+		return NULL;
+	}
+	return request;
+}
+
+void
+http_cancel(struct http_request *request)
+{
+	if (request != NULL)
+		request_free(request);
+}
+
 /* New headers: BASE's and LINE. NULL when memory is short. */
 static struct curl_slist *
 headers_with(const struct curl_slist *base, const char *line)
@@ -237,7 +420,10 @@ http_new(struct loop *loop)
 		return NULL;
 	}
 	http->loop = loop;
+	TAILQ_INIT(&http->active);
+	TAILQ_INIT(&http->waiting);
 	timer_init(&http->timer, on_timer, http);
+	timer_init(&http->next, on_next, http);
 	http->multi = curl_multi_init();
 	http->headers = headers_with(NULL, "Content-Type: application/json");
 	http->leader_headers = headers_with(http->headers, "Grpc-Metadata-Hasleader: true");
@@ -257,10 +443,11 @@ http_free(struct http *http)
 {
 	if (http == NULL)
 		return;
-	for (struct http_request *request = http->requests, *next; request != NULL; request = next) {
-		next = request->next;
-		request_free(request);
-	}
+	while (!TAILQ_EMPTY(&http->waiting))
+		request_free(TAILQ_FIRST(&http->waiting));
+	while (!TAILQ_EMPTY(&http->active))
+		request_free(TAILQ_FIRST(&http->active));
+	timer_disarm(http->loop, &http->next);
 	if (http->multi != NULL)
 		curl_multi_cleanup(http->multi);
 	timer_disarm(http->loop, &http->timer);
@@ -268,84 +455,4 @@ http_free(struct http *http)
 	curl_slist_free_all(http->leader_headers);
 	free(http);
 	curl_global_cleanup();
-}
-
-static CURLcode
-set_options(struct http_request *request)
-{
-	const struct http_spec *spec = &request->spec;
-	struct http *http = request->http;
-	CURL *easy = request->easy;
-	CURLcode code = CURLE_OK;
-
-#define SET(option, value) \
-	do { \
-		if (code == CURLE_OK) \
-			code = curl_easy_setopt(easy, option, value); \
-	} while (0)
-	SET(CURLOPT_PRIVATE, request);
-	SET(CURLOPT_URL, spec->url);
-	if (spec->unix_socket != NULL)
-		SET(CURLOPT_UNIX_SOCKET_PATH, spec->unix_socket);
-	SET(CURLOPT_COPYPOSTFIELDS, spec->body);
-	SET(CURLOPT_HTTPHEADER, spec->require_leader ? http->leader_headers : http->headers);
-	SET(CURLOPT_ERRORBUFFER, request->error);
-	SET(CURLOPT_WRITEFUNCTION, store_bytes);
-	SET(CURLOPT_WRITEDATA, request);
-	SET(CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700
-	SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs must not hold up the end */
-#endif
-	/* http_proxy in the environment is meant for other traffic than a lock's. */
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
-	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
-	/* A stream keeps its connection for good: leave the one that is warm to the requests. */
-	if (spec->on_data != NULL)
-		SET(CURLOPT_FRESH_CONNECT, 1L);
-	if (spec->time_limit > 0) {
-		long limit_ms = (long)(spec->time_limit / NSEC_PER_MSEC);
-
-		SET(CURLOPT_TIMEOUT_MS, limit_ms > 0 ? limit_ms : 1L);
-	}
-#undef SET
-	return code;
-}
-
-struct http_request *
-http_start(struct http *http, const struct http_spec *spec)
-{
-	struct http_request *request = calloc(1, sizeof(*request));
-
-	if (request == NULL)
-		return NULL;
-	request->http = http;
-	request->spec = *spec;
-	request->next = http->requests;
-	if (request->next != NULL)
-		request->next->prev = request;
-	http->requests = request;
-	request->easy = curl_easy_init();
-	if (request->easy == NULL || set_options(request) != CURLE_OK ||
-	    curl_multi_add_handle(http->multi, request->easy) != CURLM_OK) {
-		request_free(request);
-		return NULL;
-	}
-	/* libcurl has copied them, and the caller's may go. */
-	request->spec.url = request->spec.body = request->spec.unix_socket = NULL;
-	return request;
-}
-
-void
-http_cancel(struct http_request *request)
-{
-	if (request != NULL)
-		request_free(request);
 }

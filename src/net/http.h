@@ -22,13 +22,17 @@ struct http_response {
 	size_t len;
 };
 
+/* So many requests are under way at a time to one server; others wait in their order. */
+#define HTTP_LANE 32
+
 struct http_spec {
-	const char *url;
+	const char *url;         /* this and the next two are copied */
 	const char *unix_socket; /* connect here instead; or NULL */
-	const char *body;        /* JSON to POST, copied */
-	bool require_leader;     /* have a member without a leader refuse at once */
-	nsec time_limit;         /* for the whole exchange; 0: none (streams) */
-	size_t max_body;         /* a longer answer is an error */
+	const char *body;        /* JSON to POST */
+	const void *lane;    /* whoever shares it shares its connections: HTTP_LANE requests at a time, but streams */
+	bool require_leader; /* have a member without a leader refuse at once */
+	nsec time_limit;     /* for the whole exchange, with the waiting for a connection; 0: none (streams) */
+	size_t max_body;     /* a longer answer is an error */
 
 	/* For a stream: gets the bytes as they come. It may call http_cancel(). NULL: they are collected. */
 	void (*on_data)(void *arg, const char *bytes, size_t len);
