@@ -4,10 +4,8 @@
 #include "child/signals.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* One option's value, checked and put into OPTIONS. Returns 0, or -1 and in WHY what completes "-t VALUE: ". */
 typedef int (*setter)(struct options *options, const char *value, char *why, size_t size);
@@ -16,132 +14,28 @@ struct option_row {
 	const char *name;
 	char letter;          /* 0: none */
 	const char *argument; /* NULL: takes none */
-	const char *variable; /* NULL: none */
-	setter set;           /* NULL: dealt with in options_parse() */
+	const char *setting;  /* the library's, of the same meaning; NULL: the option is ours alone */
+	const char *variable; /* of one that is ours; NULL: none */
+	setter set;           /* where SETTING is NULL; NULL: dealt with in parse_words() */
 	const char *help;
 };
-
-static int
-set_endpoints(struct options *options, const char *value, char *why, size_t size)
-{
-	options->endpoints = value;
-	return etcdlock_check_endpoints(value, why, size);
-}
-
-static int
-set_id(struct options *options, const char *value, char *why, size_t size)
-{
-	if (value[0] == '\0') {
-		snprintf(why, size, "the id is empty; any text that tells people who holds the lock will do");
-		return -1;
-	}
-	options->id = value;
-	return 0;
-}
-
-static int
-set_key(struct options *options, const char *value, char *why, size_t size)
-{
-	if (value[0] == '\0') {
-		snprintf(why, size, "the key is empty; use a name such as /locks/backup");
-		return -1;
-	}
-	options->key = value;
-	return 0;
-}
-
-static int
-parse_duration(const char *value, nsec *span, char *why, size_t size)
-{
-	const char *wrong;
-
-	if (duration_parse(value, span, &wrong) == 0)
-		return 0;
-	snprintf(why, size, "'%.64s' is %s", value, wrong);
-	return -1;
-}
-
-static int
-parse_ms(const char *value, int64_t *ms, char *why, size_t size)
-{
-	nsec span;
-
-	if (parse_duration(value, &span, why, size) == -1)
-		return -1;
-	/* Rounded up: half a millisecond is not nothing. */
-	*ms = (span + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
-	return 0;
-}
-
-static int
-set_ttl(struct options *options, const char *value, char *why, size_t size)
-{
-	nsec span;
-
-	if (parse_duration(value, &span, why, size) == -1)
-		return -1;
-	if (span % NSEC_PER_SEC != 0 || span == 0) {
-		snprintf(why, size, "'%.64s' is not a whole number of seconds, 1 or more, as etcd's leases are", value);
-		return -1;
-	}
-	options->timing.ttl_s = span / NSEC_PER_SEC;
-	return 0;
-}
-
-static int
-set_refresh(struct options *options, const char *value, char *why, size_t size)
-{
-	if (parse_ms(value, &options->timing.refresh_ms, why, size) == -1)
-		return -1;
-	if (options->timing.refresh_ms == 0) {
-		snprintf(why, size, "'%.64s' is no renewal period; half the TTL is the default", value);
-		return -1;
-	}
-	return 0;
-}
-
-static int
-set_wait(struct options *options, const char *value, char *why, size_t size)
-{
-	return parse_ms(value, &options->timing.wait_ms, why, size);
-}
 
 static int
 set_try(struct options *options, const char *value, char *why, size_t size)
 {
 	(void)value;
-	(void)why;
-	(void)size;
-	options->timing.wait_ms = 0;
-	return 0;
+	return etcdlock_config_set(options->config, "wait", "0", why, size);
 }
 
-static int
-set_connect_timeout(struct options *options, const char *value, char *why, size_t size)
-{
-	if (parse_ms(value, &options->timing.connect_ms, why, size) == -1)
-		return -1;
-	if (options->timing.connect_ms == 0) {
-		snprintf(why, size, "'%.64s' leaves no time to connect; 5s is the default", value);
-		return -1;
-	}
-	return 0;
-}
-
+/* The lock's grace has to fit into the lease; COMMAND has the whole one while the lock is renewed. */
 static int
 set_grace(struct options *options, const char *value, char *why, size_t size)
 {
-	if (parse_ms(value, &options->timing.grace_ms, why, size) == -1)
-		return -1;
-	options->grace = options->timing.grace_ms * NSEC_PER_MSEC;
-	options->grace_given = true;
-	return 0;
-}
+	const char *wrong;
 
-static int
-set_lock_delay(struct options *options, const char *value, char *why, size_t size)
-{
-	return parse_ms(value, &options->timing.delay_ms, why, size);
+	if (etcdlock_config_set(options->config, "grace", value, why, size) == -1)
+		return -1;
+	return duration_parse(value, &options->grace, &wrong);
 }
 
 static int
@@ -167,20 +61,6 @@ set_signal(struct options *options, const char *value, char *why, size_t size)
 	snprintf(
 	    why, size, "'%.64s' is not a signal that asks to end; TERM, INT, USR1, RTMIN+3 or a number work", value);
 	return -1;
-}
-
-static int
-set_renewal(struct options *options, const char *value, char *why, size_t size)
-{
-	if (strcmp(value, "raft") == 0) {
-		options->renewal = ETCDLOCK_RENEW_RAFT;
-	} else if (strcmp(value, "keepalive") == 0) {
-		options->renewal = ETCDLOCK_RENEW_KEEPALIVE;
-	} else {
-		snprintf(why, size, "'%.64s' is not a way to renew; raft and keepalive are", value);
-		return -1;
-	}
-	return 0;
 }
 
 static int
@@ -226,28 +106,34 @@ set_verbose(struct options *options, const char *value, char *why, size_t size)
 }
 
 static const struct option_row table[] = {
-	{ "etcd", 'e', "HOST:PORT[,...]", "ETCD_LOCK_HOST", set_endpoints, "endpoints of etcd; localhost:2379" },
-	{ "id", 'i', "VALUE", "ETCD_LOCK_ID", set_id, "who we are, for people to read; the host name" },
-	{ "key", 'k', "KEY", "ETCD_LOCK_KEY", set_key, "the lock's key; required" },
-	{ "ttl", 't', "SECONDS", "ETCD_LOCK_TTL", set_ttl, "lease length; 60" },
-	{ "refresh", 'r', "SECONDS", "ETCD_LOCK_REFRESH", set_refresh, "renewal period; half the TTL" },
-	{ "wait", 'w', "DURATION", NULL, set_wait, "give up waiting for the lock after this long; never" },
-	{ "try", 0, NULL, NULL, set_try, "do not wait for the lock: -w 0" },
-	{ "conflict-exit-code", 'E', "N", NULL, set_conflict_code, "exit code when -w or --try gives up; 1" },
-	{ "connect-timeout", 0, "DURATION", NULL, set_connect_timeout,
+	{ "etcd", 'e', "HOST:PORT[,...]", "endpoints", NULL, NULL, "endpoints of etcd; localhost:2379" },
+	{ "id", 'i', "VALUE", "id", NULL, NULL, "who we are, for people to read; the host name" },
+	{ "key", 'k', "KEY", "key", NULL, NULL, "the lock's key; required" },
+	{ "ttl", 't', "SECONDS", "ttl", NULL, NULL, "lease length; 60" },
+	{ "refresh", 'r', "SECONDS", "refresh", NULL, NULL, "renewal period; half the TTL" },
+	{ "wait", 'w', "DURATION", "wait", NULL, NULL, "give up waiting for the lock after this long; never" },
+	{ "try", 0, NULL, NULL, NULL, set_try, "do not wait for the lock: -w 0" },
+	{ "conflict-exit-code", 'E', "N", NULL, NULL, set_conflict_code, "exit code when -w or --try gives up; 1" },
+	{ "connect-timeout", 0, "DURATION", "connect-timeout", NULL, NULL,
 	    "how long etcd may be out of reach at the start; 5s" },
-	{ "grace", 'g', "DURATION", NULL, set_grace, "between the stop signal and SIGKILL; 10s" },
-	{ "signal", 's', "NAME", NULL, set_signal, "the stop signal when the lock is lost; TERM" },
-	{ "lock-delay", 0, "DURATION", NULL, set_lock_delay, "wait after a holder vanished without releasing; 1s" },
-	{ "renew", 0, "raft|keepalive", NULL, set_renewal, "how the lease is renewed; raft" },
-	{ "api", 0, "v3", "ETCD_LOCK_API", set_api, "etcd's protocol; v3" },
-	{ "node", 'n', NULL, "ETCD_CHILD_IS_NODE", set_node, "not supported yet" },
-	{ "ping", 0, NULL, NULL, set_ping, "not supported yet" },
-	{ "verbose", 'v', NULL, NULL, set_verbose, "say on stderr what happens, and when" },
-	{ "help", 'h', NULL, NULL, NULL, "print this and exit" },
-	{ "version", 'V', NULL, NULL, NULL, "print the version and exit" },
+	{ "grace", 'g', "DURATION", NULL, NULL, set_grace, "between the stop signal and SIGKILL; 10s" },
+	{ "signal", 's', "NAME", NULL, NULL, set_signal, "the stop signal when the lock is lost; TERM" },
+	{ "lock-delay", 0, "DURATION", "lock-delay", NULL, NULL, "wait after a holder vanished without releasing; 1s" },
+	{ "renew", 0, "raft|keepalive", "renew", NULL, NULL, "how the lease is renewed; raft" },
+	{ "api", 0, "v3", NULL, "ETCD_LOCK_API", set_api, "etcd's protocol; v3" },
+	{ "node", 'n', NULL, NULL, "ETCD_CHILD_IS_NODE", set_node, "not supported yet" },
+	{ "ping", 0, NULL, NULL, NULL, set_ping, "not supported yet" },
+	{ "verbose", 'v', NULL, NULL, NULL, set_verbose, "say on stderr what happens, and when" },
+	{ "help", 'h', NULL, NULL, NULL, NULL, "print this and exit" },
+	{ "version", 'V', NULL, NULL, NULL, NULL, "print the version and exit" },
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
+
+static const char *
+variable_of(const struct option_row *row)
+{
+	return row->setting != NULL ? etcdlock_config_variable(row->setting) : row->variable;
+}
 
 void
 options_help(FILE *stream)
@@ -265,8 +151,8 @@ options_help(FILE *stream)
 		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
 		    row->argument ? row->argument : "");
 		fprintf(stream, "  %-34s %s", left, row->help);
-		if (row->variable != NULL)
-			fprintf(stream, " [$%s]", row->variable);
+		if (variable_of(row) != NULL)
+			fprintf(stream, " [$%s]", variable_of(row));
 		fputc('\n', stream);
 	}
 	fputs("\nDurations: 30, 1.5, 500ms, 2m, 1h. An option beats its variable; an empty variable is an unset one.\n"
@@ -307,22 +193,6 @@ row_of(int val)
 	return NULL;
 }
 
-static void
-defaults(struct options *options)
-{
-	*options = (struct options){
-		.endpoints = "localhost:2379",
-		.grace = 10 * NSEC_PER_SEC,
-		.conflict_code = 1,
-		.signal = SIGTERM,
-	};
-	etcdlock_timing_init(&options->timing);
-	/* A host name that does not fit is still one to read. */
-	if (gethostname(options->host, sizeof(options->host) - 1) == -1 || options->host[0] == '\0')
-		strcpy(options->host, "unknown");
-	options->id = options->host;
-}
-
 /* The variables of what was not given as an option: an option beats its variable, a malformed one too. */
 static int
 parse_environment(struct options *options, const bool given[ROWS], char why[OPTIONS_WHY])
@@ -337,7 +207,7 @@ parse_environment(struct options *options, const bool given[ROWS], char why[OPTI
 		snprintf(why, OPTIONS_WHY, "variable %s: %s", table[i].variable, wrong);
 		return -1;
 	}
-	return 0;
+	return etcdlock_config_from_env(options->config, why, OPTIONS_WHY);
 }
 
 static void
@@ -354,6 +224,14 @@ unknown_option(int argc, char *argv[], int val, char why[OPTIONS_WHY])
 		snprintf(why, OPTIONS_WHY, "unknown option -%c; see etcdlocker --help", optopt);
 	else
 		snprintf(why, OPTIONS_WHY, "unknown option %.64s; see etcdlocker --help", word);
+}
+
+static int
+set_option(struct options *options, const struct option_row *row, const char *value, char *why, size_t size)
+{
+	if (row->setting != NULL)
+		return etcdlock_config_set(options->config, row->setting, value, why, size);
+	return row->set(options, value, why, size);
 }
 
 static enum options_result
@@ -377,7 +255,7 @@ parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], c
 			return OPTIONS_HELP;
 		if (row->letter == 'V')
 			return OPTIONS_VERSION;
-		if (row->set(options, optarg == NULL ? "" : optarg, wrong, sizeof(wrong)) == -1) {
+		if (set_option(options, row, optarg == NULL ? "" : optarg, wrong, sizeof(wrong)) == -1) {
 			snprintf(why, OPTIONS_WHY, "option --%s: %s", row->name, wrong);
 			return OPTIONS_WRONG;
 		}
@@ -392,12 +270,18 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 	bool given[ROWS] = { false };
 	enum options_result result;
 
-	defaults(options);
+	*options = (struct options){ .grace = 10 * NSEC_PER_SEC, .conflict_code = 1, .signal = SIGTERM };
+	options->config = etcdlock_config_new();
+	if (options->config == NULL) {
+		snprintf(why, OPTIONS_WHY, "no memory");
+		return OPTIONS_WRONG;
+	}
 	result = parse_words(options, argc, argv, given, why);
 	if (result != OPTIONS_RUN)
 		return result;
 	if (parse_environment(options, given, why) == -1)
 		return OPTIONS_WRONG;
+	options->key = etcdlock_config_key(options->config);
 	if (options->key == NULL) {
 		snprintf(why, OPTIONS_WHY, "no key: say which lock with -k KEY or ETCD_LOCK_KEY");
 		return OPTIONS_WRONG;
@@ -409,7 +293,14 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 		return OPTIONS_WRONG;
 	}
 	options->command = argv + optind;
-	if (etcdlock_timing_resolve(&options->timing, why, OPTIONS_WHY) == -1)
+	if (etcdlock_config_check(options->config, why, OPTIONS_WHY) == -1)
 		return OPTIONS_WRONG;
 	return result;
+}
+
+void
+options_free(struct options *options)
+{
+	etcdlock_config_free(options->config);
+	options->config = NULL;
 }

@@ -9,14 +9,11 @@
 #include <stdio.h>
 
 struct options {
-	const char *endpoints, *id, *key;
-	char host[256]; /* the default id */
-	struct etcdlock_timing timing;
-	nsec grace; /* for COMMAND to end in after a stop signal */
-	bool grace_given;
-	enum etcdlock_renewal renewal;
-	int conflict_code; /* 0 to 255 */
-	int signal;        /* the stop signal that we send of our own accord */
+	struct etcdlock_config *config; /* what is the lock's */
+	const char *key;                /* CONFIG's */
+	nsec grace;                     /* for COMMAND to end in after a stop signal */
+	int conflict_code;              /* 0 to 255 */
+	int signal;                     /* the stop signal that we send of our own accord */
 	bool verbose;
 	char *const *command; /* NULL-terminated, at least one word */
 };
@@ -30,9 +27,10 @@ enum options_result {
 
 #define OPTIONS_WHY 512
 
-/* Parse ARGV; variables come from the environment. Strings in *OPTIONS point into ARGV, the environment and
- * OPTIONS itself. */
+/* Parse ARGV; variables come from the environment. Words in *OPTIONS point into ARGV; free it in any case. */
 enum options_result options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_WHY]);
+
+void options_free(struct options *options);
 
 /* --help, from the same table that options_parse() reads. */
 void options_help(FILE *stream);

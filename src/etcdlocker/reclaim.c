@@ -13,7 +13,8 @@ on_event(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 {
 	const struct reclaim *reclaim = arg;
 
-	(void)event;
+	if (event != ETCDLOCK_RELEASED)
+		return;
 	if (etcdlock_failure(lock) != ETCDLOCK_FAILURE_NONE)
 		log_msg(reclaim->setup->log, LEVEL_DEBUG, "lock %.200s %s", reclaim->setup->options->key,
 		    etcdlock_error(lock));
@@ -33,9 +34,9 @@ reclaim_run(const struct setup *setup)
 	reclaim.loop = loop_new(NULL);
 	if (reclaim.loop != NULL)
 		client = etcdlock_client_new(
-		    loop_base(reclaim.loop), options->endpoints, setup->log->write, setup->log->arg, why, sizeof(why));
+		    loop_base(reclaim.loop), options->config, setup->log->write, setup->log->arg, why, sizeof(why));
 	if (client != NULL)
-		lock = etcdlock_new(client, options->key, options->id, &options->timing, on_event, &reclaim);
+		lock = etcdlock_new(client, options->config, on_event, &reclaim);
 	if (lock != NULL &&
 	    etcdlock_reclaim(
 		lock, shared->owner_key, atomic_load(&shared->create_revision), atomic_load(&shared->held)) == 0)

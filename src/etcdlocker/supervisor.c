@@ -94,7 +94,7 @@ act_stop(struct supervisor *sup)
 	/* The lock goes on being renewed while we obey a stop signal: the full grace. A lock that expires leaves less.
 	 */
 	command_stop(&sup->command, told ? sup->stop_signal : sup->options->signal,
-	    told ? sup->options->grace : sup->options->timing.grace_ms * NSEC_PER_MSEC);
+	    told ? sup->options->grace : etcdlock_config_grace(sup->options->config) * NSEC_PER_MSEC);
 }
 
 static void
@@ -263,6 +263,8 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 			    etcdlock_error(lock));
 		handle(sup, EV_RELEASED);
 		break;
+	case ETCDLOCK_STATE:
+		break;
 	}
 }
 
@@ -284,11 +286,11 @@ set_up(struct supervisor *sup)
 	if (sup->lifeline_event == NULL || command_init(&sup->command, sup->setup, sup->loop) == -1)
 		goto fail;
 	sup->client = etcdlock_client_new(
-	    loop_base(sup->loop), options->endpoints, sup->log->write, sup->log->arg, why, sizeof(why));
+	    loop_base(sup->loop), options->config, sup->log->write, sup->log->arg, why, sizeof(why));
 	if (sup->client == NULL)
 		goto fail;
-	sup->lock = etcdlock_new(sup->client, options->key, options->id, &options->timing, on_lock, sup);
-	if (sup->lock == NULL || etcdlock_set_renewal(sup->lock, options->renewal) == -1)
+	sup->lock = etcdlock_new(sup->client, options->config, on_lock, sup);
+	if (sup->lock == NULL)
 		goto fail;
 	return 0;
 

@@ -13,7 +13,7 @@ v3_try_limit(const struct v3 *v3)
 bool
 v3_on_keepalives(const struct v3 *v3)
 {
-	return v3->lock->renewal == ETCDLOCK_RENEW_KEEPALIVE || v3->full;
+	return v3->lock->renewal == RENEW_KEEPALIVE || v3->full;
 }
 
 bool

@@ -1,11 +1,12 @@
+#include "lock/config.h"
 #include "lock/watches.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 struct etcdlock_client *
-etcdlock_client_new(
-    struct event_base *base, const char *endpoints, etcdlock_log_fn log, void *log_arg, char *why, size_t size)
+etcdlock_client_new(struct event_base *base, const struct etcdlock_config *config, etcdlock_log_fn log, void *log_arg,
+    char *why, size_t size)
 {
 	struct etcdlock_client *client = calloc(1, sizeof(*client));
 	char wrong[ENDPOINTS_ERROR];
@@ -14,7 +15,7 @@ etcdlock_client_new(
 	if (client == NULL)
 		return NULL;
 	client->log = (struct logger){ .write = log, .arg = log_arg, .threshold = LEVEL_DEBUG };
-	client->endpoints = endpoints_parse(endpoints, wrong);
+	client->endpoints = endpoints_parse(config->endpoints, wrong);
 	if (client->endpoints == NULL) {
 		snprintf(why, size, "%s", wrong);
 		goto fail;
@@ -33,18 +34,6 @@ etcdlock_client_new(
 fail:
 	etcdlock_client_free(client);
 	return NULL;
-}
-
-int
-etcdlock_check_endpoints(const char *endpoints, char *why, size_t size)
-{
-	char wrong[ENDPOINTS_ERROR];
-	struct endpoints *parsed = endpoints_parse(endpoints, wrong);
-
-	if (parsed == NULL)
-		snprintf(why, size, "%s", wrong);
-	endpoints_free(parsed);
-	return parsed == NULL ? -1 : 0;
 }
 
 void

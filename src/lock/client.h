@@ -15,6 +15,7 @@ struct etcdlock_client {
 	struct http *http;
 	struct endpoints *endpoints;
 	struct watches *watches;
+	size_t locks; /* that share it */
 	struct logger log;
 };
 

@@ -47,9 +47,10 @@ enum etcdlock_event {
 	ETCDLOCK_EXPIRING, /* not renewed in time: the grace before the deadline begins, stop the work now */
 	ETCDLOCK_DROPPED,  /* the lock is lost, the work must be dead already: etcdlock_error() says why */
 	ETCDLOCK_REFUSED,  /* not acquired: etcdlock_failure() and etcdlock_error() say why. The lock is IDLE again */
-	ETCDLOCK_RELEASED  /* nothing of ours is left in etcd, or etcdlock_error() says what may be. IDLE again */
+	ETCDLOCK_RELEASED, /* nothing of ours is left in etcd, or etcdlock_error() says what may be. IDLE again */
+	ETCDLOCK_STATE     /* etcdlock_state() has changed; for those who show it. Several changes may come as one */
 };
-#define ETCDLOCK_EVENTS (ETCDLOCK_RELEASED + 1)
+#define ETCDLOCK_EVENTS (ETCDLOCK_STATE + 1)
 
 /* Why a lock was not acquired. */
 enum etcdlock_failure {
@@ -60,57 +61,76 @@ enum etcdlock_failure {
 	ETCDLOCK_FAILURE_MEMORY
 };
 
-enum etcdlock_renewal {
-	ETCDLOCK_RENEW_RAFT,     /* each time a new lease, and the key moved to it: survives etcd's stale leaders */
-	ETCDLOCK_RENEW_KEEPALIVE /* spares etcd the writes; a leader that was frozen can confirm what is gone */
-};
-
-/* How long things take; milliseconds unless said. Fill it with etcdlock_timing_init(). */
-struct etcdlock_timing {
-	int64_t ttl_s;      /* lease length in seconds, 1 to 100 years, like every other span */
-	int64_t refresh_ms; /* renewal period; 0: half the TTL */
-	int64_t grace_ms;   /* how long before the deadline ETCDLOCK_EXPIRING comes; -1: 10 s, or what fits */
-	int64_t delay_ms;   /* wait this long when a holder vanished without saying so */
-	int64_t wait_ms;    /* give up waiting after this; -1: never */
-	int64_t connect_ms; /* how long every endpoint may stay unreachable before the lock is in the queue */
-};
-
-/* TTL 60 s and the defaults above; delay 1 s, connect 5 s, no wait limit. */
-void etcdlock_timing_init(struct etcdlock_timing *timing);
-
-/* Replace the defaults in TIMING by what they stand for and check that it can be kept:
- * refresh + grace + margin + one try must fit into the TTL. Returns 0, or -1 and in WHY (of SIZE bytes) a
- * sentence with the arithmetic. */
-int etcdlock_timing_resolve(struct etcdlock_timing *timing, char *why, size_t size);
-
-/* The safety margin between the deadline and the lease's end: TTL/10, at least 200 ms, at most 3 s. */
-int64_t etcdlock_margin_ms(int64_t ttl_s);
-
 /* Levels of the log function, as in syslog's order. */
 enum etcdlock_log_level { ETCDLOCK_LOG_ERROR, ETCDLOCK_LOG_WARNING, ETCDLOCK_LOG_NOTICE, ETCDLOCK_LOG_DEBUG };
 
 typedef void (*etcdlock_log_fn)(void *arg, int level, const char *line);
 typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event event, void *arg);
 
-/* A client on BASE, which must outlive it. ENDPOINTS: comma-separated host:port, http://, https://, [v6]:port,
- * unix:///path. LOG gets lines without a newline; NULL: none. Returns NULL and a sentence in WHY (of SIZE
- * bytes) for a bad list or when memory or descriptors are short. Nothing is connected yet. */
-struct etcdlock_client *etcdlock_client_new(
-    struct event_base *base, const char *endpoints, etcdlock_log_fn log, void *log_arg, char *why, size_t size);
+/* --- configuration --- */
 
-/* Check a list of endpoints as etcdlock_client_new() would. Returns 0, or -1 and a sentence in WHY (of SIZE bytes). */
-int etcdlock_check_endpoints(const char *endpoints, char *why, size_t size);
+/* What a client and a lock need to know, as settings with a name and a value in text:
+ *
+ *   endpoints        HOST:PORT, HOST, [V6]:PORT, http://..., https://... or unix:///PATH; several with commas between
+ *                    them; localhost:2379
+ *   key              the lock's name in etcd; there is no default
+ *   id               who we are, for people to read; the host name
+ *   ttl              the lease's length, whole seconds; 60
+ *   refresh          the renewal period; half the TTL
+ *   wait             give up waiting for the lock after this long, 0: at once; never
+ *   connect-timeout  how long every endpoint may be out of reach, before the lock is in the queue; 5s
+ *   grace            how long before the deadline ETCDLOCK_EXPIRING comes; 10s, or what fits
+ *   lock-delay       wait this long when a holder has vanished without saying so; 1s
+ *   renew            raft, or keepalive: spares etcd the writes, and trusts what a leader that was frozen says
+ *
+ * Spans of time are 30 (seconds), 1.5, 500ms, 2m, 1h; up to 100 years. */
+struct etcdlock_config;
+
+/* One with the defaults above. NULL with errno ENOMEM. Nothing is read from the environment. */
+struct etcdlock_config *etcdlock_config_new(void);
+
+/* Clients and locks that were made of it have copies. NULL is fine. */
+void etcdlock_config_free(struct etcdlock_config *config);
+
+/* Set NAME to VALUE, which is copied. Returns 0, or -1 with errno EINVAL or ENOMEM and in WHY (of SIZE bytes, may be 0)
+ * a sentence about the value that says what would work. */
+int etcdlock_config_set(struct etcdlock_config *config, const char *name, const char *value, char *why, size_t size);
+
+/* Take what was not set by hand from the variables of etcdlocker(1): ETCD_LOCK_HOST, ETCD_LOCK_ID, ETCD_LOCK_KEY,
+ * ETCD_LOCK_TTL, ETCD_LOCK_REFRESH. An empty variable is an unset one. Returns as etcdlock_config_set(). */
+int etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size);
+
+/* The variable that stands in for the setting NAME; NULL where there is none. */
+const char *etcdlock_config_variable(const char *name);
+
+/* See whether a lock can be made of it: there is a key, and refresh + grace + margin + one try fit into the TTL.
+ * Returns 0, or -1 with errno EINVAL and in WHY a sentence, with the arithmetic. */
+int etcdlock_config_check(const struct etcdlock_config *config, char *why, size_t size);
+
+/* The key, NULL while there is none; the id; the grace in milliseconds, -1 where the spans do not fit. */
+const char *etcdlock_config_key(const struct etcdlock_config *config);
+const char *etcdlock_config_id(const struct etcdlock_config *config);
+int64_t etcdlock_config_grace(const struct etcdlock_config *config);
+
+/* --- clients and locks --- */
+
+/* A client on BASE, which must outlive it, for the endpoints of CONFIG. LOG gets lines without a newline; NULL: none.
+ * Returns NULL, and a sentence in WHY (of SIZE bytes), when memory or descriptors are short. Nothing is connected yet.
+ */
+struct etcdlock_client *etcdlock_client_new(struct event_base *base, const struct etcdlock_config *config,
+    etcdlock_log_fn log, void *log_arg, char *why, size_t size);
 
 /* Free a client without locks. NULL is fine. */
 void etcdlock_client_free(struct etcdlock_client *client);
 
-/* A lock, idle. KEY is not empty; ID is for people to read; TIMING has been resolved; all are copied. Returns
- * NULL with errno EINVAL or ENOMEM. */
-struct etcdlock *etcdlock_new(struct etcdlock_client *client, const char *key, const char *id,
-    const struct etcdlock_timing *timing, etcdlock_event_fn on_event, void *arg);
+/* A lock, idle, with the key, the id and the spans of CONFIG, which is not needed any more afterwards. ON_EVENT is
+ * called with ARG. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
+struct etcdlock *etcdlock_new(
+    struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_event_fn on_event, void *arg);
 
-/* How held leases are renewed; the default is ETCDLOCK_RENEW_RAFT. Only while IDLE: else -1, errno EBUSY. */
-int etcdlock_set_renewal(struct etcdlock *lock, enum etcdlock_renewal how);
+/* Change ttl, refresh, grace, wait or lock-delay, in any state: what is held is renewed at once with the new TTL.
+ * Returns 0, or -1 with errno EINVAL or ENOMEM and in WHY (of SIZE bytes) a sentence: then nothing has changed. */
+int etcdlock_set(struct etcdlock *lock, const char *name, const char *value, char *why, size_t size);
 
 /* Free LOCK without a further event. What it has in etcd stays until its lease ends: release it first. NULL is
  * fine. */
@@ -130,6 +150,10 @@ int etcdlock_unlock(struct etcdlock *lock);
  * and id; RELEASED follows, at most 5 s later. Returns 0; -1 with errno EBUSY unless IDLE, EINVAL where OWNER_KEY is
  * not a key of this lock. */
 int etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held);
+
+/* What it was made with. */
+const char *etcdlock_key(const struct etcdlock *lock);
+const char *etcdlock_id(const struct etcdlock *lock);
 
 enum etcdlock_state etcdlock_state(const struct etcdlock *lock);
 const char *etcdlock_state_name(enum etcdlock_state state);

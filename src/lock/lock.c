@@ -2,6 +2,7 @@
 #include "lock/lock.h"
 
 #include "base/duration.h"
+#include "base/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ lock_set_state(struct etcdlock *lock, enum etcdlock_state state)
 		return;
 	log_msg(&lock->client->log, LEVEL_DEBUG, "lock: %s -> %s", state_names[lock->state], state_names[state]);
 	lock->state = state;
+	lock_post(lock, ETCDLOCK_STATE);
 }
 
 bool
@@ -86,6 +88,19 @@ static nsec
 refresh_at(const struct etcdlock *lock, const struct lease_term *term)
 {
 	return clock_add(term->sent, scaled(lock, lock->timing.refresh_ms, term->ttl));
+}
+
+/* Plans the next renewal. Many locks of one process, which may have started together, are not renewed together: a
+ * little early, each time by another part of the period, and the first time anywhere in its second half. */
+static void
+arm_refresh(struct etcdlock *lock, const struct lease_term *term)
+{
+	nsec at = refresh_at(lock, term), room = at - term->sent;
+
+	if (lock->client->locks > 1 && room > 0)
+		at -= (nsec)(random_uint64() % (uint64_t)(room / (lock->spread ? 16 : 2) + 1));
+	lock->spread = true;
+	arm(lock, &lock->refresh, at);
 }
 
 static nsec
@@ -194,8 +209,9 @@ lock_begin(struct etcdlock *lock)
 
 	lock->failure = ETCDLOCK_FAILURE_NONE;
 	lock->error[0] = lock->trouble[0] = '\0';
-	lock->refused = false;
+	lock->refused = lock->spread = false;
 	lock->pending_count = 0;
+	lock->began = now;
 	lock->succession = SUCCESSION_NONE;
 	lock->ahead = -1;
 	backoff_reset(&lock->rejoin);
@@ -220,7 +236,7 @@ count_term(struct etcdlock *lock, const struct lease_term *term)
 	arm(lock, &lock->expired, lock->deadline);
 	if (!lock->expiring_said)
 		arm(lock, &lock->expiring, expiring_at(lock, term));
-	arm(lock, &lock->refresh, refresh_at(lock, term));
+	arm_refresh(lock, term);
 }
 
 static void
@@ -244,7 +260,7 @@ lock_settle(struct etcdlock *lock, const struct place *place)
 	if (lock->state == ETCDLOCK_WAITING)
 		return;
 	lock_set_state(lock, ETCDLOCK_WAITING);
-	arm(lock, &lock->refresh, refresh_at(lock, &place->term));
+	arm_refresh(lock, &place->term);
 }
 
 /* Nobody is ahead of us. Start, unless the lock delay or a worn lease forbid it. */
@@ -386,7 +402,7 @@ lock_renewed(struct etcdlock *lock, const struct lease_term *term)
 		lock_set_state(lock, ETCDLOCK_HELD);
 		lock_post(lock, ETCDLOCK_RENEWED);
 	} else if (lock->state == ETCDLOCK_WAITING) {
-		arm(lock, &lock->refresh, refresh_at(lock, term));
+		arm_refresh(lock, term);
 		/* The watch may have missed something (etcd before 3.4.36 could, at a compaction). */
 		lock->ops->look(lock->backend);
 	}
@@ -461,6 +477,20 @@ on_expired(void *arg)
 {
 	say_not_renewed(arg);
 	lock_lose(arg);
+}
+
+void
+lock_timing_changed(struct etcdlock *lock)
+{
+	const struct timing *timing = &lock->timing;
+
+	if (is_acquiring(lock))
+		arm(lock, &lock->wait,
+		    timing->wait_ms < 0 ? NSEC_NEVER : clock_add(lock->began, timing->wait_ms * NSEC_PER_MSEC));
+	if (!lock_owned(lock))
+		return;
+	count_term(lock, &lock->term);
+	lock->ops->renew(lock->backend, true);
 }
 
 /* --- released --- */

@@ -8,6 +8,7 @@
 #include "base/backoff.h"
 #include "lock/backend.h"
 #include "lock/client.h"
+#include "lock/config.h"
 #include "lock/lease.h"
 
 /* How we came to be the first in the queue, which decides about the lock delay. */
@@ -21,8 +22,8 @@ enum succession {
 struct etcdlock {
 	struct etcdlock_client *client;
 	char *key, *id;
-	struct etcdlock_timing timing;
-	enum etcdlock_renewal renewal;
+	struct timing asked, timing; /* as set, and as it works out */
+	enum renewal renewal;
 	etcdlock_event_fn on_event;
 	void *arg;
 
@@ -39,6 +40,8 @@ struct etcdlock {
 	enum succession succession;
 	nsec vanished;
 	nsec sole_since; /* since when only one is ahead of us, as far as we have seen; 0: ever */
+	nsec began;      /* when it was asked for */
+	bool spread;     /* the first renewal is planned */
 	bool expiring_said;
 	nsec deadline;
 	int64_t revision;
@@ -63,9 +66,6 @@ bool lock_owned(const struct etcdlock *lock);
 /* Queue EVENT for the user, unless it is queued already. */
 void lock_post(struct etcdlock *lock, enum etcdlock_event event);
 
-/* How long one try of a request may take, for leases of this TTL. */
-nsec timing_try_limit(nsec ttl);
-
 void lock_timers_init(struct etcdlock *lock);
 void lock_timers_stop(struct etcdlock *lock);
 
@@ -73,6 +73,7 @@ void lock_timers_stop(struct etcdlock *lock);
 
 void lock_begin(struct etcdlock *lock);
 void lock_end(struct etcdlock *lock);
+void lock_timing_changed(struct etcdlock *lock);
 __attribute__((warn_unused_result)) int
 lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held);
 

@@ -2,6 +2,7 @@
 #include "lock/lock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,28 +41,29 @@ lock_post(struct etcdlock *lock, enum etcdlock_event event)
 }
 
 struct etcdlock *
-etcdlock_new(struct etcdlock_client *client, const char *key, const char *id, const struct etcdlock_timing *timing,
-    etcdlock_event_fn on_event, void *arg)
+etcdlock_new(
+    struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_event_fn on_event, void *arg)
 {
 	struct etcdlock *lock;
+	char why[1];
 
-	if (key[0] == '\0' || id[0] == '\0' || timing->refresh_ms <= 0 || timing->grace_ms < 0) {
-		errno = EINVAL;
+	if (etcdlock_config_check(config, why, sizeof(why)) == -1)
 		return NULL;
-	}
 	lock = calloc(1, sizeof(*lock));
 	if (lock == NULL)
 		return NULL;
 	lock->client = client;
-	lock->timing = *timing;
+	lock->asked = lock->timing = config->timing;
+	(void)timing_resolve(&lock->timing, why, sizeof(why)); /* checked */
+	lock->renewal = config->renewal;
 	lock->on_event = on_event;
 	lock->arg = arg;
 	lock->ahead = -1;
 	lock->rejoin = (struct backoff){ .first = REJOIN_FIRST, .cap = REJOIN_CAP };
 	lock->ops = &backend_v3;
 	lock_timers_init(lock);
-	lock->key = strdup(key);
-	lock->id = strdup(id);
+	lock->key = strdup(config->key);
+	lock->id = strdup(config->id);
 	lock->deliver = loop_event(client->loop, -1, 0, PRIORITY_DEADLINE, on_deliver, lock);
 	if (lock->key != NULL && lock->id != NULL && lock->deliver != NULL)
 		lock->backend = lock->ops->new (lock);
@@ -70,6 +72,7 @@ etcdlock_new(struct etcdlock_client *client, const char *key, const char *id, co
 		errno = ENOMEM;
 		return NULL;
 	}
+	client->locks++;
 	return lock;
 }
 
@@ -81,8 +84,10 @@ etcdlock_free(struct etcdlock *lock)
 	if (lock->freed != NULL)
 		*lock->freed = true;
 	lock_timers_stop(lock);
-	if (lock->backend != NULL)
+	if (lock->backend != NULL) {
 		lock->ops->free(lock->backend);
+		lock->client->locks--;
+	}
 	if (lock->deliver != NULL)
 		event_free(lock->deliver);
 	free(lock->key);
@@ -92,13 +97,30 @@ etcdlock_free(struct etcdlock *lock)
 }
 
 int
-etcdlock_set_renewal(struct etcdlock *lock, enum etcdlock_renewal how)
+etcdlock_set(struct etcdlock *lock, const char *name, const char *value, char *why, size_t size)
 {
-	if (lock->state != ETCDLOCK_IDLE) {
-		errno = EBUSY;
+	static const char *const changeable[] = { "ttl", "refresh", "grace", "wait", "lock-delay" };
+	struct etcdlock_config config = { .timing = lock->asked };
+	struct timing resolved;
+	size_t i = 0;
+
+	while (i < sizeof(changeable) / sizeof(changeable[0]) && strcmp(changeable[i], name) != 0)
+		i++;
+	if (i == sizeof(changeable) / sizeof(changeable[0])) {
+		snprintf(why, size, "'%.64s' cannot be changed; ttl, refresh, grace, wait and lock-delay can", name);
+		errno = EINVAL;
 		return -1;
 	}
-	lock->renewal = how;
+	if (etcdlock_config_set(&config, name, value, why, size) == -1)
+		return -1;
+	resolved = config.timing;
+	if (timing_resolve(&resolved, why, size) == -1) {
+		errno = EINVAL;
+		return -1;
+	}
+	lock->asked = config.timing;
+	lock->timing = resolved;
+	lock_timing_changed(lock);
 	return 0;
 }
 
@@ -144,6 +166,18 @@ etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_re
 		return -1;
 	}
 	return lock_reclaim(lock, owner_key, create_revision, held);
+}
+
+const char *
+etcdlock_key(const struct etcdlock *lock)
+{
+	return lock->key;
+}
+
+const char *
+etcdlock_id(const struct etcdlock *lock)
+{
+	return lock->id;
 }
 
 enum etcdlock_state

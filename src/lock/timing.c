@@ -1,7 +1,8 @@
 /* Whether a TTL, a refresh period and a grace go together. */
+#include "lock/timing.h"
+
 #include "base/duration.h"
-#include "lock/etcdlock.h"
-#include "lock/lock.h"
+#include "lock/lease.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -13,21 +14,15 @@
 #define RENEWAL_ROOM_MS 5000
 
 void
-etcdlock_timing_init(struct etcdlock_timing *timing)
+timing_init(struct timing *timing)
 {
-	*timing = (struct etcdlock_timing){
+	*timing = (struct timing){
 		.ttl_s = 60,
 		.grace_ms = -1,
 		.delay_ms = 1000,
 		.wait_ms = -1,
 		.connect_ms = 5000,
 	};
-}
-
-int64_t
-etcdlock_margin_ms(int64_t ttl_s)
-{
-	return lease_margin(ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
 }
 
 /* About 1 s a try, less on a short lease: one dead endpoint must cost a try, not the lock. */
@@ -59,7 +54,7 @@ ms_text(int64_t ms, char buf[DURATION_TEXT])
 
 /* Spans that clock_add() and the like may be fed with. */
 static bool
-is_sane(const struct etcdlock_timing *timing)
+is_sane(const struct timing *timing)
 {
 	const int64_t longest = DURATION_MAX / NSEC_PER_MSEC;
 
@@ -70,7 +65,7 @@ is_sane(const struct etcdlock_timing *timing)
 }
 
 int
-etcdlock_timing_resolve(struct etcdlock_timing *timing, char *why, size_t size)
+timing_resolve(struct timing *timing, char *why, size_t size)
 {
 	int64_t ttl_ms, margin, try_ms, room;
 
@@ -83,7 +78,7 @@ etcdlock_timing_resolve(struct etcdlock_timing *timing, char *why, size_t size)
 		return -1;
 	}
 	ttl_ms = timing->ttl_s * 1000;
-	margin = etcdlock_margin_ms(timing->ttl_s);
+	margin = lease_margin(timing->ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
 	try_ms = timing_try_limit(timing->ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
 	if (timing->refresh_ms == 0)
 		timing->refresh_ms = ttl_ms / 2;

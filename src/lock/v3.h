@@ -33,6 +33,7 @@ struct v3 {
 	struct lease_ledger ledger;
 	struct lease *held;      /* the lease that our key is on, as far as we know; or NULL */
 	struct lease *fresh;     /* the lease that EXTEND is about */
+	int64_t asked_s;         /* the TTL that was asked for, for FRESH */
 	struct lease_term kept;  /* with keepalives: the last one that was answered */
 	int64_t create_revision; /* of our key; 0: no key */
 	int64_t mod_revision;    /* of our key, as last known */

@@ -56,6 +56,7 @@ grant(struct v3 *v3, enum v3_stage stage)
 	if (is_granting(v3) && v3->fresh != v3->held && !v3->fresh->exposed && !call_in_flight(&v3->extend))
 		lease_close(v3->fresh);
 	v3_extend_stop(v3);
+	v3->asked_s = ttl_s;
 	v3->fresh = lease_open(&v3->ledger, v3->held, clock_now(), ttl_s * NSEC_PER_SEC);
 	extend_start(v3, stage, "/v3/lease/grant", v3_encode_grant(v3->fresh->id, ttl_s));
 }
@@ -108,7 +109,8 @@ v3_renew(void *arg, bool firm)
 		return;
 	if (v3->held == NULL || v3->stage == V3_STAGE_JOIN_GRANT || v3->stage == V3_STAGE_JOIN_PUT)
 		return;
-	if (firm && v3->lock->renewal == ETCDLOCK_RENEW_RAFT)
+	/* A keepalive cannot change a lease's TTL. */
+	if ((firm && v3->lock->renewal == RENEW_RAFT) || v3->asked_s != v3->lock->timing.ttl_s)
 		grant(v3, V3_STAGE_RENEW_GRANT);
 	else
 		extend_start(v3, V3_STAGE_KEEPALIVE, "/v3/lease/keepalive", v3_encode_lease(v3->held->id));

@@ -8,43 +8,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int64_t
+margin_ms(int64_t ttl_s)
+{
+	return lease_margin(ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
+}
+
 static void
 margins(void **state)
 {
 	(void)state;
-	assert_int_equal(etcdlock_margin_ms(1), 200);
-	assert_int_equal(etcdlock_margin_ms(5), 500);
-	assert_int_equal(etcdlock_margin_ms(30), 3000);
-	assert_int_equal(etcdlock_margin_ms(60), 3000);
-	assert_int_equal(etcdlock_margin_ms(INT64_C(3000000000)), 3000);
+	assert_int_equal(margin_ms(1), 200);
+	assert_int_equal(margin_ms(5), 500);
+	assert_int_equal(margin_ms(30), 3000);
+	assert_int_equal(margin_ms(60), 3000);
+	assert_int_equal(margin_ms(INT64_C(3000000000)), 3000);
 	assert_int_equal(lease_deadline(7, 60 * NSEC_PER_SEC), 7 + 57 * NSEC_PER_SEC);
 }
 
 static void
 timing_defaults_fit_every_ttl(void **state)
 {
-	struct etcdlock_timing timing;
+	struct timing timing;
 	char why[256];
 
 	(void)state;
 	for (int64_t ttl = 1; ttl < 5000; ttl++) {
-		etcdlock_timing_init(&timing);
+		timing_init(&timing);
 		timing.ttl_s = ttl;
-		assert_int_equal(etcdlock_timing_resolve(&timing, why, sizeof(why)), 0);
+		assert_int_equal(timing_resolve(&timing, why, sizeof(why)), 0);
 		assert_int_equal(timing.refresh_ms, ttl * 500);
 		assert_true(timing.grace_ms > 0 && timing.grace_ms <= 10000);
-		assert_true(timing.refresh_ms + timing.grace_ms + etcdlock_margin_ms(ttl) < ttl * 1000);
+		assert_true(timing.refresh_ms + timing.grace_ms + margin_ms(ttl) < ttl * 1000);
 	}
-	etcdlock_timing_init(&timing);
+	timing_init(&timing);
 	timing.ttl_s = 60;
-	assert_int_equal(etcdlock_timing_resolve(&timing, why, sizeof(why)), 0);
+	assert_int_equal(timing_resolve(&timing, why, sizeof(why)), 0);
 	assert_int_equal(timing.grace_ms, 10000);
 }
 
 static void
 timing_that_cannot_be_kept(void **state)
 {
-	static const struct etcdlock_timing bad[] = {
+	static const struct timing bad[] = {
 		{ .ttl_s = 0, .grace_ms = -1 },
 		{ .ttl_s = -1, .grace_ms = -1 },
 		{ .ttl_s = INT64_MAX, .grace_ms = -1 },
@@ -55,18 +61,18 @@ timing_that_cannot_be_kept(void **state)
 		{ .ttl_s = 10, .grace_ms = -1, .wait_ms = INT64_MAX },
 		{ .ttl_s = 10, .grace_ms = -1, .delay_ms = -1 },
 	};
-	struct etcdlock_timing good = { .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 3000 };
+	struct timing good = { .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 3000 };
 	char why[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct etcdlock_timing timing = bad[i];
+		struct timing timing = bad[i];
 
 		why[0] = '\0';
-		assert_int_equal(etcdlock_timing_resolve(&timing, why, sizeof(why)), -1);
+		assert_int_equal(timing_resolve(&timing, why, sizeof(why)), -1);
 		assert_non_null(strstr(why, "TTL"));
 	}
-	assert_int_equal(etcdlock_timing_resolve(&good, why, sizeof(why)), 0);
+	assert_int_equal(timing_resolve(&good, why, sizeof(why)), 0);
 }
 
 static void
@@ -186,7 +192,8 @@ on_event(struct etcdlock *which, enum etcdlock_event event, void *arg)
 {
 	(void)which;
 	(void)arg;
-	events[event_count++] = event;
+	if (event != ETCDLOCK_STATE)
+		events[event_count++] = event;
 }
 
 /* Runs the loop until COUNT events have come, at most 5 s. */
@@ -203,7 +210,7 @@ await_events(size_t count)
 static int
 make_lock(void **state)
 {
-	struct etcdlock_timing timing;
+	struct etcdlock_config *config = etcdlock_config_new();
 	char why[ENDPOINTS_ERROR];
 
 	(void)state;
@@ -212,11 +219,12 @@ make_lock(void **state)
 	client.loop = loop_new(NULL);
 	client.http = http_new(client.loop);
 	client.endpoints = endpoints_parse("localhost:1", why);
-	etcdlock_timing_init(&timing);
-	timing.delay_ms = 50;
-	if (etcdlock_timing_resolve(&timing, why, sizeof(why)) == -1)
+	if (config == NULL || etcdlock_config_set(config, "key", "/l", why, sizeof(why)) == -1 ||
+	    etcdlock_config_set(config, "id", "me", why, sizeof(why)) == -1 ||
+	    etcdlock_config_set(config, "lock-delay", "50ms", why, sizeof(why)) == -1)
 		return -1;
-	lock = etcdlock_new(&client, "/l", "me", &timing, on_event, NULL);
+	lock = etcdlock_new(&client, config, on_event, NULL);
+	etcdlock_config_free(config);
 	if (lock == NULL)
 		return -1;
 	lock->ops->free(lock->backend);

@@ -1,5 +1,6 @@
 /* etcdlocker: the command line and the variables. */
 #include "etcdlocker/options.h"
+#include "lock/config.h"
 
 #include "unit.h"
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 static struct options options;
+static struct timing timing; /* OPTIONS', worked out */
 static char why[OPTIONS_WHY];
 
 /* Parse LINE, split at blanks; "''" is an empty word. */
@@ -16,6 +18,7 @@ parse(const char *line)
 {
 	static char copy[512], *argv[64];
 	char *rest = copy, *word;
+	enum options_result result;
 	int argc = 1;
 
 	strcpy(copy, line);
@@ -25,13 +28,19 @@ parse(const char *line)
 			argv[argc++] = strcmp(word, "''") == 0 ? word + 2 : word;
 	argv[argc] = NULL;
 	why[0] = '\0';
-	return options_parse(&options, argc, argv, why);
+	options_free(&options);
+	result = options_parse(&options, argc, argv, why);
+	timing = options.config->timing;
+	if (result == OPTIONS_RUN)
+		assert_int_equal(timing_resolve(&timing, why, sizeof(why)), 0);
+	return result;
 }
 
 static int
 clear_environment(void **state)
 {
 	(void)state;
+	options_free(&options);
 	return clearenv();
 }
 
@@ -40,18 +49,18 @@ defaults(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("-k /l cmd arg"), OPTIONS_RUN);
-	assert_string_equal(options.endpoints, "localhost:2379");
+	assert_string_equal(options.config->endpoints, "localhost:2379");
 	assert_string_equal(options.key, "/l");
-	assert_true(options.id[0] != '\0');
-	assert_int_equal(options.timing.ttl_s, 60);
-	assert_int_equal(options.timing.refresh_ms, 30000);
-	assert_int_equal(options.timing.grace_ms, 10000);
-	assert_int_equal(options.timing.wait_ms, -1);
-	assert_int_equal(options.timing.connect_ms, 5000);
-	assert_int_equal(options.timing.delay_ms, 1000);
+	assert_true(options.config->id[0] != '\0');
+	assert_int_equal(timing.ttl_s, 60);
+	assert_int_equal(timing.refresh_ms, 30000);
+	assert_int_equal(timing.grace_ms, 10000);
+	assert_int_equal(timing.wait_ms, -1);
+	assert_int_equal(timing.connect_ms, 5000);
+	assert_int_equal(timing.delay_ms, 1000);
 	assert_int_equal(options.conflict_code, 1);
 	assert_int_equal(options.signal, SIGTERM);
-	assert_int_equal(options.renewal, ETCDLOCK_RENEW_RAFT);
+	assert_int_equal(options.config->renewal, RENEW_RAFT);
 	assert_string_equal(options.command[0], "cmd");
 	assert_string_equal(options.command[1], "arg");
 	assert_null(options.command[2]);
@@ -64,18 +73,18 @@ every_option(void **state)
 	assert_int_equal(parse("-e a:1,b:2 -i me -k /l -t 20 -r 5 -w 1.5 -E 75 --connect-timeout 250ms -g 2s -s USR1 "
 			       "--lock-delay 0 --renew keepalive --api v3 -v -- -x"),
 	    OPTIONS_RUN);
-	assert_string_equal(options.endpoints, "a:1,b:2");
-	assert_string_equal(options.id, "me");
-	assert_int_equal(options.timing.ttl_s, 20);
-	assert_int_equal(options.timing.refresh_ms, 5000);
-	assert_int_equal(options.timing.wait_ms, 1500);
+	assert_string_equal(options.config->endpoints, "a:1,b:2");
+	assert_string_equal(options.config->id, "me");
+	assert_int_equal(timing.ttl_s, 20);
+	assert_int_equal(timing.refresh_ms, 5000);
+	assert_int_equal(timing.wait_ms, 1500);
 	assert_int_equal(options.conflict_code, 75);
-	assert_int_equal(options.timing.connect_ms, 250);
-	assert_int_equal(options.timing.grace_ms, 2000);
+	assert_int_equal(timing.connect_ms, 250);
+	assert_int_equal(timing.grace_ms, 2000);
 	assert_int_equal(options.grace, 2 * NSEC_PER_SEC);
 	assert_int_equal(options.signal, SIGUSR1);
-	assert_int_equal(options.timing.delay_ms, 0);
-	assert_int_equal(options.renewal, ETCDLOCK_RENEW_KEEPALIVE);
+	assert_int_equal(timing.delay_ms, 0);
+	assert_int_equal(options.config->renewal, RENEW_KEEPALIVE);
 	assert_true(options.verbose);
 	assert_string_equal(options.command[0], "-x");
 }
@@ -86,10 +95,10 @@ options_stop_at_the_command(void **state)
 	(void)state;
 	assert_int_equal(parse("-k /l sh -c -v --ttl 7"), OPTIONS_RUN);
 	assert_false(options.verbose);
-	assert_int_equal(options.timing.ttl_s, 60);
+	assert_int_equal(timing.ttl_s, 60);
 	assert_string_equal(options.command[1], "-c");
 	assert_int_equal(parse("--key=/l --try sh"), OPTIONS_RUN);
-	assert_int_equal(options.timing.wait_ms, 0);
+	assert_int_equal(timing.wait_ms, 0);
 }
 
 static void
@@ -102,16 +111,16 @@ variables_stand_in(void **state)
 	setenv("ETCD_LOCK_TTL", "100", 1);
 	setenv("ETCD_LOCK_REFRESH", "10", 1);
 	assert_int_equal(parse("cmd"), OPTIONS_RUN);
-	assert_string_equal(options.endpoints, "env:1");
-	assert_string_equal(options.id, "env-id");
+	assert_string_equal(options.config->endpoints, "env:1");
+	assert_string_equal(options.config->id, "env-id");
 	assert_string_equal(options.key, "/env");
-	assert_int_equal(options.timing.ttl_s, 100);
-	assert_int_equal(options.timing.refresh_ms, 10000);
+	assert_int_equal(timing.ttl_s, 100);
+	assert_int_equal(timing.refresh_ms, 10000);
 	/* An option beats its variable, a malformed one too; an empty one is unset. */
 	setenv("ETCD_LOCK_TTL", "rubbish", 1);
 	setenv("ETCD_LOCK_ID", "", 1);
 	assert_int_equal(parse("-t 40 -i opt cmd"), OPTIONS_RUN);
-	assert_int_equal(options.timing.ttl_s, 40);
+	assert_int_equal(timing.ttl_s, 40);
 	assert_int_equal(parse("cmd"), OPTIONS_WRONG);
 	assert_non_null(strstr(why, "ETCD_LOCK_TTL"));
 	assert_int_equal(parse("--help"), OPTIONS_HELP);
