@@ -1,10 +1,14 @@
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* 64 bits from the kernel's generator. Aborts where the kernel has none (Linux < 3.17): lease ids that
- * collide would hand one lock to two holders. */
+/* True where the kernel has a generator (Linux 3.17, and no filter in the way). */
+bool random_available(void);
+
+/* 64 bits from the kernel's generator. Aborts where there is none: lease ids that collide would hand one lock to two
+ * holders. */
 uint64_t random_uint64(void);
 
 #endif

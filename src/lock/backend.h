@@ -37,6 +37,9 @@ struct backend_ops {
 	/* Take over what a dead process had, and leave: lock_left(). HELD: as in leave. -1 with errno EINVAL or ENOMEM.
 	 */
 	int (*reclaim)(void *backend, const char *owner_key, int64_t create_revision, bool held);
+	/* Send OPS, guarded by our ownership. Returns 0, or -1 with errno ENOMEM. NULL: this protocol has no such
+	 * thing. */
+	int (*txn)(void *backend, const struct etcdlock_op *ops, size_t count, etcdlock_txn_fn done, void *done_arg);
 	/* Drop what is under way, without a word to etcd. */
 	void (*stop)(void *backend);
 

@@ -87,6 +87,7 @@ v3_new(struct etcdlock *lock)
 	v3_queue_init(v3);
 	v3_leave_init(v3);
 	v3_watch_init(v3);
+	v3_txn_init(v3);
 	return v3;
 }
 
@@ -96,6 +97,7 @@ v3_free(void *arg)
 	struct v3 *v3 = arg;
 
 	v3_stop(v3);
+	v3_txn_free(v3);
 	v3_names_free(&v3->names);
 	free(v3->predecessor);
 	free(v3);
@@ -124,6 +126,7 @@ const struct backend_ops backend_v3 = {
 	.renew = v3_renew,
 	.leave = v3_leave,
 	.reclaim = v3_reclaim,
+	.txn = v3_txn_start,
 	.stop = v3_stop,
 	.owner_key = v3_owner_key,
 	.create_revision = v3_create_revision,

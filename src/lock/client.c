@@ -1,3 +1,4 @@
+#include "base/random.h"
 #include "lock/config.h"
 #include "lock/watches.h"
 
@@ -14,6 +15,10 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 	snprintf(why, size, "no memory or descriptors for a client of etcd");
 	if (client == NULL)
 		return NULL;
+	if (!random_available()) {
+		snprintf(why, size, "getrandom(2) does not work here, and leases need ids that nobody else has");
+		goto fail;
+	}
 	client->log = (struct logger){ .write = log, .arg = log_arg, .threshold = LEVEL_DEBUG };
 	client->endpoints = endpoints_parse(config->endpoints, wrong);
 	if (client->endpoints == NULL) {

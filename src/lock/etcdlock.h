@@ -151,6 +151,35 @@ int etcdlock_unlock(struct etcdlock *lock);
  * not a key of this lock. */
 int etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held);
 
+/* --- writes that only the holder may do --- */
+
+/* KEY becomes VALUE (LEN bytes; any), or is deleted where VALUE is NULL. */
+struct etcdlock_op {
+	const char *key;
+	const void *value;
+	size_t len;
+};
+
+enum etcdlock_txn_result {
+	ETCDLOCK_TXN_DONE,     /* all of it was done, at REVISION */
+	ETCDLOCK_TXN_NOT_HELD, /* nothing was done, as the lock is not ours any more */
+	ETCDLOCK_TXN_REFUSED,  /* nothing was done, for the reason ERROR */
+	ETCDLOCK_TXN_UNSURE /* no answer: it was done, or not, or may be yet, but not after somebody else has the lock
+			     */
+};
+
+typedef void (*etcdlock_txn_fn)(
+    struct etcdlock *lock, enum etcdlock_txn_result result, int64_t revision, const char *error, void *arg);
+
+/* Carry out OPS (COUNT of them, copied; etcd takes 128, each key once) in one transaction that etcd does only while
+ * LOCK's key is there: what a holder that was paused sends too late does nothing. Transactions of one lock are sent one
+ * after the other, and never repeated. DONE is called from the loop, unless the lock is freed before. Returns 0; -1
+ * with errno ENOLCK where the lock is not owned, EINVAL where COUNT is 0, ENOTSUP with an API that has no
+ * transactions, or ENOMEM. */
+int etcdlock_txn(struct etcdlock *lock, const struct etcdlock_op *ops, size_t count, etcdlock_txn_fn done, void *arg);
+
+/* --- what is known of a lock --- */
+
 /* What it was made with. */
 const char *etcdlock_key(const struct etcdlock *lock);
 const char *etcdlock_id(const struct etcdlock *lock);

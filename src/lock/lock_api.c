@@ -168,6 +168,20 @@ etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_re
 	return lock_reclaim(lock, owner_key, create_revision, held);
 }
 
+int
+etcdlock_txn(struct etcdlock *lock, const struct etcdlock_op *ops, size_t count, etcdlock_txn_fn done, void *arg)
+{
+	if (count == 0 || lock->ops->txn == NULL) {
+		errno = count == 0 ? EINVAL : ENOTSUP;
+		return -1;
+	}
+	if (!lock_owned(lock)) {
+		errno = ENOLCK;
+		return -1;
+	}
+	return lock->ops->txn(lock->backend, ops, count, done, arg);
+}
+
 const char *
 etcdlock_key(const struct etcdlock *lock)
 {

@@ -49,6 +49,8 @@ struct v3 {
 	struct call extend, look, depart, revoke;
 	int64_t revoking; /* the lease that REVOKE is about */
 	struct timer step_aside;
+	TAILQ_HEAD(, v3_txn) txns; /* the user's, in their order; the first one is under way */
+	struct timer next_txn;
 	struct v3_watch watch;
 };
 
@@ -97,6 +99,11 @@ bool v3_delete_own(struct v3 *v3);
 void v3_leave_next(struct v3 *v3);
 /* Revoke the leases that are retired. */
 void v3_revoke_next(struct v3 *v3);
+
+/* txn */
+void v3_txn_init(struct v3 *v3);
+void v3_txn_free(struct v3 *v3);
+int v3_txn_start(void *v3, const struct etcdlock_op *ops, size_t count, etcdlock_txn_fn done, void *done_arg);
 
 /* watch */
 void v3_watch_init(struct v3 *v3);

@@ -216,6 +216,13 @@ v3_decode_mark(const json_t *answer, int64_t *count)
 	return get_int64(range, "count", count);
 }
 
+const char *
+v3_decode_guarded(const json_t *answer, bool *succeeded, int64_t *revision)
+{
+	*succeeded = json_is_true(json_object_get(answer, "succeeded"));
+	return get_int64(json_object_get(answer, "header"), "revision", revision);
+}
+
 /* The message of an in-stream error, which is an object up to etcd 3.5 and later. */
 static const char *
 stream_error(const json_t *error)

@@ -8,6 +8,8 @@
 #ifndef LOCK_V3_CODEC_H
 #define LOCK_V3_CODEC_H
 
+#include "lock/etcdlock.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,6 +48,10 @@ char *v3_encode_mark(const struct v3_names *names, int64_t create_revision);
 
 /* Delete our key if its create revision is CREATE_REVISION. */
 char *v3_encode_delete(const struct v3_names *names, int64_t create_revision);
+
+/* Carry out OPS if our key's create revision is CREATE_REVISION. */
+char *
+v3_encode_guarded(const struct v3_names *names, int64_t create_revision, const struct etcdlock_op *ops, size_t count);
 
 /* Watch KEY from START_REVISION on; where BEFORE, be told what it was before each change, too. */
 char *v3_encode_watch(const char *key, int64_t start_revision, bool before);
@@ -95,6 +101,9 @@ const char *v3_decode_move(const json_t *answer, struct v3_move *move);
 
 /* How many keys are below the prefix, says the answer to v3_encode_mark(); 0 where our key was gone. */
 const char *v3_decode_mark(const json_t *answer, int64_t *count);
+
+/* The answer to v3_encode_guarded(): whether it was carried out, and the store's revision then. */
+const char *v3_decode_guarded(const json_t *answer, bool *succeeded, int64_t *revision);
 
 /* One message of a watch stream. */
 struct v3_watch_message {

@@ -142,6 +142,36 @@ v3_encode_delete(const struct v3_names *names, int64_t create_revision)
 	return txn(names, "CREATE", "create_revision", create_revision, success, json_array());
 }
 
+static json_t *
+encode_op(const struct etcdlock_op *op)
+{
+	char *key64 = base64_encode(op->key, strlen(op->key));
+	char *value64 = op->value == NULL ? NULL : base64_encode(op->value, op->len);
+	json_t *object = NULL;
+
+	if (key64 != NULL && op->value == NULL)
+		object = json_pack("{s{ss}}", "request_delete_range", "key", key64);
+	else if (key64 != NULL && value64 != NULL)
+		object = json_pack("{s{ss ss}}", "request_put", "key", key64, "value", value64);
+	free(key64);
+	free(value64);
+	return object;
+}
+
+char *
+v3_encode_guarded(const struct v3_names *names, int64_t create_revision, const struct etcdlock_op *ops, size_t count)
+{
+	json_t *list = json_array();
+	bool good = list != NULL;
+
+	for (size_t i = 0; good && i < count; i++)
+		good = json_array_append_new(list, encode_op(&ops[i])) == 0;
+	if (good)
+		return txn(names, "CREATE", "create_revision", create_revision, list, json_array());
+	json_decref(list);
+	return NULL;
+}
+
 char *
 v3_encode_watch(const char *key, int64_t start_revision, bool before)
 {

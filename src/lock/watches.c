@@ -184,10 +184,8 @@ wait_for_stream(struct watches *watches, struct watcher *watcher)
 }
 
 static void
-stop_waiting(struct watcher *watcher)
+stop_waiting(struct watches *watches, struct watcher *watcher)
 {
-	struct watches *watches = watcher->waits_for;
-
 	TAILQ_REMOVE(&watches->waiting, watcher, link);
 	watches->waiting_count--;
 	watcher->waits_for = NULL;
@@ -308,13 +306,13 @@ on_open(void *arg)
 	if (stream == NULL) {
 		/* There is no stream that could fail. */
 		while ((watcher = TAILQ_FIRST(&watches->waiting)) != NULL) {
-			stop_waiting(watcher);
+			stop_waiting(watches, watcher);
 			watcher->on_failed(watcher->arg, "no memory for a watch");
 		}
 		return;
 	}
 	while (good && stream->watchers < STREAM_WATCHERS && (watcher = TAILQ_FIRST(&watches->waiting)) != NULL) {
-		stop_waiting(watcher);
+		stop_waiting(watches, watcher);
 		good = stream_join(stream, watcher, &body);
 		if (!good)
 			watcher->on_failed(watcher->arg, "no memory for a watch");
@@ -340,7 +338,7 @@ void
 watcher_close(struct watcher *watcher)
 {
 	if (watcher->waits_for != NULL)
-		stop_waiting(watcher);
+		stop_waiting(watcher->waits_for, watcher);
 	if (watcher->stream != NULL)
 		stream_leave(watcher->stream, watcher);
 }

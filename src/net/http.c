@@ -273,7 +273,7 @@ set_options(struct http_request *request)
 	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
 	/* A stream keeps its connection for good: leave the one that is warm to the requests. */
-	if (spec->on_data != NULL)
+	if (spec->on_data != NULL || spec->once)
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 	if (request->over != NSEC_NEVER) {
 		long limit_ms = (long)((request->over - clock_now()) / NSEC_PER_MSEC);
@@ -438,15 +438,24 @@ http_new(struct loop *loop)
 	return http;
 }
 
+static void
+free_all(struct http_requests *requests)
+{
+	struct http_request *request, *next;
+
+	for (request = TAILQ_FIRST(requests); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, link);
+		request_free(request);
+	}
+}
+
 void
 http_free(struct http *http)
 {
 	if (http == NULL)
 		return;
-	while (!TAILQ_EMPTY(&http->waiting))
-		request_free(TAILQ_FIRST(&http->waiting));
-	while (!TAILQ_EMPTY(&http->active))
-		request_free(TAILQ_FIRST(&http->active));
+	free_all(&http->waiting);
+	free_all(&http->active);
 	timer_disarm(http->loop, &http->next);
 	if (http->multi != NULL)
 		curl_multi_cleanup(http->multi);

@@ -1,7 +1,7 @@
 /* HTTP requests: libcurl's multi interface on a loop.
  *
  * Connections are kept and reused. libcurl repeats a request by itself when a reused connection turns
- * out to be reset: every request given to this module must be safe to repeat. */
+ * out to be reset: a request must be safe to repeat, or say that it is not. */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
 
@@ -31,6 +31,7 @@ struct http_spec {
 	const char *body;        /* JSON to POST */
 	const void *lane;    /* whoever shares it shares its connections: HTTP_LANE requests at a time, but streams */
 	bool require_leader; /* have a member without a leader refuse at once */
+	bool once;           /* not safe to repeat: sent on a connection of its own, where libcurl never does */
 	nsec time_limit;     /* for the whole exchange, with the waiting for a connection; 0: none (streams) */
 	size_t max_body;     /* a longer answer is an error */
 

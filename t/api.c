@@ -1,0 +1,265 @@
+/* The library's promises that no example needs, against a real etcd: api ENDPOINT KEY. Says what is wrong, and exits
+ * with 1.
+ *
+ * Uses the public header alone, and is linked with the shared library. */
+#include "lock/etcdlock.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECONDS INT64_C(1000000000)
+
+static struct event_base *base;
+static struct etcdlock_client *client;
+static struct etcdlock_config *config;
+static unsigned seen; /* events since last awaited, a bit each */
+static unsigned states;
+static char why[256];
+static bool in_call;
+
+static void
+check(bool good, int line, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "line %d: %s\n", line, what);
+	exit(1);
+}
+#define CHECK(condition) check(condition, __LINE__, #condition)
+
+static int64_t
+now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_BOOTTIME, &time);
+	return time.tv_sec * SECONDS + time.tv_nsec;
+}
+
+static void
+on_event(struct etcdlock *lock, enum etcdlock_event event, void *arg)
+{
+	(void)arg;
+	CHECK(!in_call);
+	seen |= 1U << event;
+	if (event == ETCDLOCK_STATE)
+		states |= 1U << etcdlock_state(lock);
+}
+
+static void
+await(enum etcdlock_event event)
+{
+	alarm(20);
+	while ((seen & 1U << event) == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	seen &= ~(1U << event);
+}
+
+static struct etcdlock *
+new_lock(const char *id)
+{
+	struct etcdlock *lock;
+
+	CHECK(etcdlock_config_set(config, "id", id, why, sizeof(why)) == 0);
+	lock = etcdlock_new(client, config, on_event, NULL);
+	CHECK(lock != NULL);
+	return lock;
+}
+
+static void
+configuration(const char *key)
+{
+	config = etcdlock_config_new();
+	CHECK(etcdlock_config_key(config) == NULL);
+	CHECK(etcdlock_config_check(config, why, sizeof(why)) == -1 && strstr(why, "no key") != NULL);
+	CHECK(etcdlock_config_set(config, "key", key, why, sizeof(why)) == 0);
+	CHECK(etcdlock_config_set(config, "colour", "red", why, sizeof(why)) == -1 && errno == EINVAL);
+	CHECK(strstr(why, "colour") != NULL);
+	CHECK(etcdlock_config_set(config, "ttl", "soon", NULL, 0) == -1 && errno == EINVAL);
+	/* Nothing comes from the environment unasked, and nothing of it beats what was set. */
+	setenv("ETCD_LOCK_TTL", "7", 1);
+	setenv("ETCD_LOCK_KEY", "/other", 1);
+	CHECK(etcdlock_config_grace(config) == 10000);
+	CHECK(etcdlock_config_from_env(config, why, sizeof(why)) == 0);
+	CHECK(etcdlock_config_grace(config) < 3000);
+	CHECK(strcmp(etcdlock_config_key(config), key) == 0);
+	setenv("ETCD_LOCK_TTL", "0.5", 1);
+	CHECK(etcdlock_config_from_env(config, why, sizeof(why)) == -1 && strstr(why, "ETCD_LOCK_TTL") != NULL);
+	CHECK(etcdlock_config_set(config, "ttl", "10", why, sizeof(why)) == 0);
+	CHECK(etcdlock_config_set(config, "grace", "9s", why, sizeof(why)) == 0);
+	CHECK(etcdlock_config_check(config, why, sizeof(why)) == -1 && strstr(why, "too short") != NULL);
+	CHECK(etcdlock_config_set(config, "grace", "1s", why, sizeof(why)) == 0);
+}
+
+static void
+holding(void)
+{
+	struct etcdlock *lock = new_lock("holder");
+	int64_t deadline;
+
+	CHECK(etcdlock_unlock(lock) == -1 && errno == EINVAL);
+	CHECK(etcdlock_deadline(lock) == 0 && etcdlock_owner_key(lock) == NULL);
+	in_call = true;
+	CHECK(etcdlock_lock(lock) == 0);
+	in_call = false;
+	await(ETCDLOCK_ACQUIRED);
+	CHECK(etcdlock_state(lock) == ETCDLOCK_HELD && etcdlock_revision(lock) > 0 && etcdlock_ahead(lock) == 0);
+	deadline = etcdlock_deadline(lock);
+	CHECK(deadline > now() && deadline < now() + 10 * SECONDS);
+	/* Again: refresh now. */
+	CHECK(etcdlock_lock(lock) == 0);
+	await(ETCDLOCK_RENEWED);
+	CHECK(etcdlock_deadline(lock) > deadline);
+	/* The spans, while held. */
+	CHECK(etcdlock_set(lock, "key", "/x", why, sizeof(why)) == -1 && errno == EINVAL);
+	CHECK(etcdlock_set(lock, "ttl", "1", why, sizeof(why)) == -1 && strstr(why, "too short") != NULL);
+	CHECK(etcdlock_set(lock, "ttl", "300", why, sizeof(why)) == 0);
+	await(ETCDLOCK_RENEWED);
+	CHECK(etcdlock_deadline(lock) > now() + 290 * SECONDS);
+	CHECK(etcdlock_set(lock, "refresh", "200ms", why, sizeof(why)) == 0);
+	await(ETCDLOCK_RENEWED);
+	seen = 0;
+	await(ETCDLOCK_RENEWED);
+	CHECK(etcdlock_unlock(lock) == 0);
+	CHECK(etcdlock_unlock(lock) == -1 && errno == EINVAL);
+	CHECK(etcdlock_lock(lock) == -1 && errno == EBUSY);
+	await(ETCDLOCK_RELEASED);
+	CHECK(etcdlock_failure(lock) == ETCDLOCK_FAILURE_NONE && etcdlock_state(lock) == ETCDLOCK_IDLE);
+	CHECK((states & 1U << ETCDLOCK_HELD) != 0 && (states & 1U << ETCDLOCK_IDLE) != 0);
+	etcdlock_free(lock);
+}
+
+static void
+waiting(void)
+{
+	struct etcdlock *holder = new_lock("holder"), *waiter = new_lock("waiter");
+
+	CHECK(etcdlock_lock(holder) == 0);
+	await(ETCDLOCK_ACQUIRED);
+	CHECK(etcdlock_lock(waiter) == 0);
+	await(ETCDLOCK_QUEUE);
+	CHECK(strcmp(etcdlock_holder(waiter), "holder") == 0 && etcdlock_ahead(waiter) == 1);
+	/* Cancel. */
+	CHECK(etcdlock_unlock(waiter) == 0);
+	await(ETCDLOCK_RELEASED);
+	/* A wait limit that is set while waiting. */
+	CHECK(etcdlock_lock(waiter) == 0);
+	await(ETCDLOCK_QUEUE);
+	CHECK(etcdlock_set(waiter, "wait", "100ms", why, sizeof(why)) == 0);
+	await(ETCDLOCK_REFUSED);
+	CHECK(etcdlock_failure(waiter) == ETCDLOCK_FAILURE_CONFLICT && strstr(etcdlock_error(waiter), "holder"));
+	etcdlock_free(waiter);
+	CHECK(etcdlock_unlock(holder) == 0);
+	await(ETCDLOCK_RELEASED);
+	etcdlock_free(holder);
+}
+
+static enum etcdlock_txn_result results[3];
+static size_t result_count;
+
+static void
+on_txn(struct etcdlock *lock, enum etcdlock_txn_result result, int64_t revision, const char *error, void *arg)
+{
+	(void)lock;
+	(void)arg;
+	CHECK(!in_call);
+	CHECK((result == ETCDLOCK_TXN_DONE) == (revision > 0) && (result == ETCDLOCK_TXN_DONE) == (error[0] == '\0'));
+	results[result_count++] = result;
+}
+
+static void
+await_results(size_t count)
+{
+	alarm(20);
+	while (result_count < count)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
+static void
+writing(void)
+{
+	struct etcdlock *lock = new_lock("writer");
+	const struct etcdlock_op ops[] = { { .key = "/api/one", .value = "a\0b", .len = 3 }, { .key = "/api/two" } };
+	const struct etcdlock_op empty = { .key = "" }, last = { .key = "/api/one" };
+
+	CHECK(etcdlock_txn(lock, ops, 2, on_txn, NULL) == -1 && errno == ENOLCK);
+	CHECK(etcdlock_lock(lock) == 0);
+	await(ETCDLOCK_ACQUIRED);
+	CHECK(etcdlock_txn(lock, ops, 0, on_txn, NULL) == -1 && errno == EINVAL);
+	in_call = true;
+	CHECK(etcdlock_txn(lock, ops, 2, on_txn, NULL) == 0);
+	CHECK(etcdlock_txn(lock, &empty, 1, on_txn, NULL) == 0);
+	in_call = false;
+	await_results(2);
+	CHECK(results[0] == ETCDLOCK_TXN_DONE && results[1] == ETCDLOCK_TXN_REFUSED);
+	/* One that comes after the release does nothing. */
+	CHECK(etcdlock_unlock(lock) == 0);
+	await(ETCDLOCK_RELEASED);
+	CHECK(etcdlock_txn(lock, &last, 1, on_txn, NULL) == -1 && errno == ENOLCK);
+	etcdlock_free(lock);
+}
+
+/* Whoever frees a lock or its client from inside a callback does no harm. */
+static void
+on_event_free(struct etcdlock *lock, enum etcdlock_event event, void *arg)
+{
+	if (event != ETCDLOCK_RELEASED)
+		return;
+	etcdlock_free(lock);
+	*(bool *)arg = true;
+}
+
+static void
+freeing(void)
+{
+	bool gone = false;
+	struct etcdlock *lock = etcdlock_new(client, config, on_event_free, &gone);
+
+	CHECK(lock != NULL && etcdlock_lock(lock) == 0 && etcdlock_unlock(lock) == 0);
+	alarm(20);
+	while (!gone)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
+static void
+unreachable(void)
+{
+	struct etcdlock *lock;
+	struct etcdlock_client *nobody;
+
+	CHECK(etcdlock_config_set(config, "endpoints", "127.0.0.1:1", why, sizeof(why)) == 0);
+	CHECK(etcdlock_config_set(config, "connect-timeout", "200ms", why, sizeof(why)) == 0);
+	nobody = etcdlock_client_new(base, config, NULL, NULL, why, sizeof(why));
+	lock = etcdlock_new(nobody, config, on_event, NULL);
+	CHECK(lock != NULL && etcdlock_lock(lock) == 0);
+	await(ETCDLOCK_REFUSED);
+	CHECK(etcdlock_failure(lock) == ETCDLOCK_FAILURE_UNREACHABLE && strstr(etcdlock_error(lock), "127.0.0.1:1"));
+	etcdlock_free(lock);
+	etcdlock_client_free(nobody);
+}
+
+int
+main(int argc, char *argv[])
+{
+	CHECK(argc == 3);
+	base = event_base_new();
+	configuration(argv[2]);
+	CHECK(etcdlock_config_set(config, "endpoints", argv[1], why, sizeof(why)) == 0);
+	client = etcdlock_client_new(base, config, NULL, NULL, why, sizeof(why));
+	CHECK(client != NULL);
+	holding();
+	waiting();
+	writing();
+	freeing();
+	unreachable();
+	etcdlock_client_free(client);
+	etcdlock_config_free(config);
+	event_base_free(base);
+	puts("good");
+	return 0;
+}
