@@ -23,19 +23,15 @@ finish_stdout(void)
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : EXIT_NOT_ACQUIRED;
 }
 
-int
-main(int argc, char *argv[])
+/* What the command line asks for. */
+static int
+obey(enum options_result asked, struct options *options, const char *why)
 {
-	struct options options;
 	struct signal_state signals;
 	struct beacon_link link;
-	struct setup setup = { .options = &options, .signals = &signals, .link = &link };
-	char why[OPTIONS_WHY];
+	struct setup setup = { .options = options, .signals = &signals, .link = &link };
 
-	descriptors_note_inherited();
-	if (descriptors_fix_standard() == -1)
-		return EXIT_COMMAND;
-	switch (options_parse(&options, argc, argv, why)) {
+	switch (asked) {
 	case OPTIONS_HELP:
 		options_help(stdout);
 		return finish_stdout();
@@ -47,12 +43,27 @@ main(int argc, char *argv[])
 	case OPTIONS_RUN:
 		break;
 	}
-	setup.log = logging_start(options.verbose);
-	if (signals_take(&signals) == -1 || beacon_open(&link, strlen(options.key)) == -1) {
+	setup.log = logging_start(options->verbose);
+	if (signals_take(&signals) == -1 || beacon_open(&link, strlen(options->key)) == -1) {
 		log_errno(setup.log, LEVEL_ERROR, errno, "cannot start");
 		return EXIT_NOT_ACQUIRED;
 	}
 	return sentinel_run(&setup);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options options;
+	char why[OPTIONS_WHY];
+	int code;
+
+	descriptors_note_inherited();
+	if (descriptors_fix_standard() == -1)
+		return EXIT_COMMAND;
+	code = obey(options_parse(&options, argc, argv, why), &options, why);
+	options_free(&options);
+	return code;
 }
 
 /* GnuTLS comes with libcurl, through librtmp, and its constructor builds 120 kB of tables in every process that links

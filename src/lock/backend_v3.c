@@ -29,12 +29,9 @@ v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **ans
 		*verdict = CALL_UNUSABLE;
 		break;
 	case V3_NO_SPACE:
-		/* What is there can be kept, or given up. */
-		if (v3->held != NULL || v3->leaving)
-			break;
-		/* fall through */
 	case V3_REFUSED:
-		if (lock_owned(v3->lock) || v3->leaving)
+		/* What is there can be kept in an etcd that is full, or given up. */
+		if (lock_owned(v3->lock) || v3->leaving || (*judged == V3_NO_SPACE && v3->held != NULL))
 			break;
 		*verdict = CALL_DONE;
 		lock_refused(v3->lock, text);

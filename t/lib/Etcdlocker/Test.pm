@@ -27,7 +27,8 @@ my $main = $$;
 my %running; # pid => 1, of everything that start() started and nobody waited for
 my $serial = 0;
 
-# Nothing of the caller's surroundings may decide a test.
+# Nothing of the caller's surroundings may decide a test; in a shell's background INT and QUIT are ignored.
+@SIG{qw(HUP INT QUIT TERM PIPE CHLD)} = ('DEFAULT') x 6;
 delete @ENV{grep { /^ETCD/ && !/^ETCD(?:CTL|LOCKER)?$/ } keys %ENV};
 $ENV{ETCDCTL_API} = 3;
 
