@@ -6,6 +6,8 @@
 #include <linux/close_range.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Sorted. More than this are neither closed nor told from ours, beyond the last one noted. */
@@ -99,4 +101,42 @@ descriptors_close_inherited(void)
 {
 	while (inherited_count > 0)
 		close(inherited[--inherited_count]);
+}
+
+int
+descriptors_free_from(int first)
+{
+	for (size_t i = 0; i < inherited_count; i++)
+		if (inherited[i] == first)
+			first++;
+	return first;
+}
+
+int
+descriptors_move_above(int fd, int floor)
+{
+	int copy, saved;
+
+	if (fd == -1 || fd > floor)
+		return fd;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, floor + 1);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return copy;
+}
+
+void
+descriptors_drop_received(struct msghdr *message)
+{
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof(int) <= part->cmsg_len; at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, (char *)part + at, sizeof(fd));
+			close(fd);
+		}
+	}
 }

@@ -16,4 +16,14 @@ void descriptors_hide_ours(void);
 /* Close those, once COMMAND has its own: else we would keep its pipes open and its mounts busy. */
 void descriptors_close_inherited(void);
 
+/* The lowest number from FIRST on that COMMAND has no descriptor of. */
+int descriptors_free_from(int first);
+
+/* FD, or where that is not above FLOOR a close-on-exec copy that is, and FD closed. -1 with errno, and FD closed. */
+__attribute__((warn_unused_result)) int descriptors_move_above(int fd, int floor);
+
+/* Close the descriptors that came with a message. */
+struct msghdr;
+void descriptors_drop_received(struct msghdr *message);
+
 #endif

@@ -16,6 +16,8 @@ spawn_stage_text(enum spawn_stage stage)
 		return "making a process group for it";
 	case SPAWN_PARENT:
 		return "tying it to us";
+	case SPAWN_DESCRIPTORS:
+		return "giving it its ping channel";
 	case SPAWN_EXEC:
 		return "executing it";
 	}
@@ -47,6 +49,9 @@ become_command(const struct spawn *spawn, pid_t parent, int report)
 	if (getppid() != parent)
 		fail(report, SPAWN_PARENT, ESRCH);
 	descriptors_hide_ours();
+	for (size_t i = 0; i < spawn->pass_count; i++)
+		if (dup2(spawn->pass[i].from, spawn->pass[i].to) == -1)
+			fail(report, SPAWN_DESCRIPTORS, errno);
 	signals_restore(spawn->signals);
 	execvpe(spawn->argv[0], spawn->argv, spawn->envp);
 	fail(report, SPAWN_EXEC, errno);
@@ -60,6 +65,14 @@ spawn_start(const struct spawn *spawn, int *report)
 
 	if (pipe2(ends, O_CLOEXEC) == -1)
 		return -1;
+	/* Out of the way of what is passed on. */
+	ends[1] = descriptors_move_above(ends[1], spawn->pass_count > 0 ? SPAWN_PASS_MAX : 2);
+	if (ends[1] == -1) {
+		saved = errno;
+		close(ends[0]);
+		errno = saved;
+		return -1;
+	}
 	pid = cgroup_fork(spawn->cgroup);
 	if (pid == 0)
 		become_command(spawn, parent, ends[1]);

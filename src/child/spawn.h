@@ -6,10 +6,11 @@
 #include "child/signals.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* What a child was doing when it could not go on. */
-enum spawn_stage { SPAWN_GROUP, SPAWN_PARENT, SPAWN_EXEC };
+enum spawn_stage { SPAWN_GROUP, SPAWN_PARENT, SPAWN_DESCRIPTORS, SPAWN_EXEC };
 
 /* What comes over the report pipe where COMMAND could not be started. */
 struct spawn_failure {
@@ -17,12 +18,20 @@ struct spawn_failure {
 	int errnum;
 };
 
+/* A descriptor of ours, FROM (above SPAWN_PASS_MAX), that COMMAND gets as TO (up to SPAWN_PASS_MAX). */
+struct spawn_pass {
+	int from, to;
+};
+#define SPAWN_PASS_MAX 63
+
 struct spawn {
 	char *const *argv; /* argv[0] is looked up in PATH, as execvp(3) does */
 	char *const *envp;
 	const struct signal_state *signals; /* what COMMAND is to have */
 	const struct cgroup *cgroup;        /* to be in */
-	int tty;                            /* the terminal to be in the foreground of, or -1 */
+	const struct spawn_pass *pass;      /* PASS_COUNT of them */
+	size_t pass_count;
+	int tty; /* the terminal to be in the foreground of, or -1 */
 };
 
 /* Fork and exec. Returns the pid, leader of a process group of its own, and in *REPORT a non-blocking descriptor:

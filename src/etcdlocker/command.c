@@ -4,7 +4,10 @@
 #include "child/descriptors.h"
 #include "child/spawn.h"
 
+#include "etcdlocker/environment.h"
+
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -19,6 +22,9 @@
 
 /* What is not dead by then sleeps in the kernel, and no signal will reach it. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
+
+/* What command_start() may be given. */
+#define VARIABLES 8
 
 /* By then the first request is under way. */
 #define CGROUP_DELAY NSEC_PER_MSEC
@@ -87,6 +93,7 @@ read_report(struct command *command)
 	if (chdir("/") == -1)
 		log_errno(command->log, LEVEL_DEBUG, errno, "cannot change to /");
 	notify(command, EV_STARTED);
+	pinger_start(&command->pinger);
 }
 
 static void
@@ -97,28 +104,64 @@ on_report(evutil_socket_t fd, short what, void *arg)
 	read_report(arg);
 }
 
-void
-command_start(struct command *command, char **environment)
+static void
+on_ping_failed(void *arg, const char *why)
+{
+	struct command *command = arg;
+
+	outcome_set(command->outcome, CAUSE_PING, 0, "the command %s", why);
+	notify(command, EV_PING_FAILED);
+}
+
+/* The environment: VARIABLES, and what the ping channel needs. Returns the pid, or -1 with errno. */
+static pid_t
+spawn_command(struct command *command, char *const variables[], size_t count)
 {
 	struct spawn spawn = { .argv = command->setup->options->command,
-		.envp = environment,
 		.signals = command->setup->signals,
-		.cgroup = &command->setup->cgroup };
+		.cgroup = &command->setup->cgroup,
+		.pass = command->pinger.far,
+		.pass_count = command->pinger.far_count };
+	char *changes[VARIABLES + PINGER_VARIABLES], **environment = NULL;
+	int own = pinger_variables(&command->pinger, changes);
+	pid_t pid = -1;
+
+	for (size_t i = 0; own >= 0 && i < count; i++)
+		changes[(size_t)own + i] = variables[i];
+	if (own >= 0)
+		environment = environment_new(changes, (size_t)own + count);
+	spawn.envp = environment;
+	spawn.tty = tty_for_start(&command->tty);
+	errno = ENOMEM;
+	if (environment != NULL)
+		pid = spawn_start(&spawn, &command->report_fd);
+	while (own > 0)
+		free(changes[--own]);
+	free(environment);
+	return pid;
+}
+
+void
+command_start(struct command *command, char *const variables[], size_t count)
+{
+	bool good = true;
 	pid_t pid = -1;
 
 	if (timer_armed(&command->cgroup)) {
 		timer_disarm(command->loop, &command->cgroup);
 		make_cgroup(command);
 	}
-	spawn.tty = tty_for_start(&command->tty);
 	errno = ENOMEM;
-	if (environment != NULL)
-		pid = spawn_start(&spawn, &command->report_fd);
+	for (size_t i = 0; i < count; i++)
+		good = good && variables[i] != NULL;
+	if (good && pinger_open(&command->pinger, command->loop, command->log) == 0)
+		pid = spawn_command(command, variables, count);
 	if (pid == -1) {
 		start_failed(command, "making a process for it", errno);
 		notify(command, EV_TREE_EMPTY);
 		return;
 	}
+	pinger_handed_over(&command->pinger, pid);
 	command->tree.leader = pid;
 	atomic_store(&command->setup->link->shared->leader, pid);
 	command->report_event = loop_watch(command->loop, command->report_fd, EV_READ, PRIORITY_IO, on_report, command);
@@ -140,6 +183,7 @@ on_grace_over(void *arg)
 void
 command_stop(struct command *command, int signo, nsec grace)
 {
+	pinger_quiet(&command->pinger);
 	tree_signal_leader(&command->tree, signo, true);
 	timer_arm(command->loop, &command->grace, clock_add(clock_now(), grace));
 }
@@ -172,6 +216,7 @@ kill_once(struct command *command)
 void
 command_kill(struct command *command)
 {
+	pinger_quiet(&command->pinger);
 	timer_disarm(command->loop, &command->grace);
 	command->kill_pause = KILL_PAUSE_FIRST;
 	command->kill_limit = clock_now() + KILL_PATIENCE;
@@ -215,6 +260,7 @@ on_leader_ended(struct command *command, int status)
 	char name[SIGNAL_NAME];
 
 	tty_on_ended(&command->tty);
+	pinger_quiet(&command->pinger);
 	/* One that is gone has said before whether its exec worked. */
 	read_report(command);
 	if (WIFSIGNALED(status))
@@ -266,11 +312,19 @@ on_child(evutil_socket_t fd, short what, void *arg)
 int
 command_init(struct command *command, struct setup *setup, struct loop *loop)
 {
+	const struct options *options = setup->options;
+
 	command->setup = setup;
 	command->log = setup->log;
 	command->loop = loop;
 	command->tree = (struct tree){ .cgroup = &setup->cgroup, .log = setup->log };
 	command->report_fd = -1;
+	command->pinger = (struct pinger){ .way = options->ping,
+		.period = etcdlock_config_ms(options->config, "refresh") * NSEC_PER_MSEC,
+		.limit = etcdlock_config_ms(options->config, "ttl") * NSEC_PER_MSEC,
+		.failed = on_ping_failed,
+		.arg = command };
+	command->pinger.start_limit = options->ping_start > 0 ? options->ping_start : command->pinger.limit;
 	timer_init(&command->grace, on_grace_over, command);
 	timer_init(&command->kill, on_kill, command);
 	timer_init(&command->cgroup, on_cgroup, command);
@@ -289,6 +343,7 @@ command_free(struct command *command)
 	if (command->setup == NULL)
 		return;
 	close_report(command);
+	pinger_close(&command->pinger);
 	if (command->child_event != NULL)
 		event_free(command->child_event);
 	if (command->child_fd != -1)

@@ -3,6 +3,7 @@
 #ifndef ETCDLOCKER_COMMAND_H
 #define ETCDLOCKER_COMMAND_H
 
+#include "child/pinger.h"
 #include "child/tree.h"
 #include "child/tty.h"
 #include "etcdlocker/outcome.h"
@@ -23,6 +24,7 @@ struct command {
 	struct loop *loop;
 	struct tree tree;
 	struct tty tty;
+	struct pinger pinger;
 	bool tree_empty; /* as last seen */
 	bool killing;    /* SIGKILL has been sent to everything, and is sent again until nothing is left */
 	int child_fd;    /* signalfd for SIGCHLD */
@@ -37,9 +39,9 @@ struct command {
 __attribute__((warn_unused_result)) int command_init(struct command *command, struct setup *setup, struct loop *loop);
 void command_free(struct command *command);
 
-/* Start it with ENVIRONMENT (NULL: there was no memory for one). EV_STARTED or EV_START_FAILED follow, and
- * EV_TREE_EMPTY when all is over. */
-void command_start(struct command *command, char **environment);
+/* Start it with the VARIABLES (COUNT of them, "NAME=VALUE"; NULL: there was no memory for one) beside our own.
+ * EV_STARTED or EV_START_FAILED follow, EV_PING_FAILED may, and EV_TREE_EMPTY when all is over. */
+void command_start(struct command *command, char *const variables[], size_t count);
 
 /* Ask it to end with SIGNO; EV_GRACE_OVER comes after GRACE. */
 void command_stop(struct command *command, int signo, nsec grace);

@@ -1,11 +1,10 @@
 #ifndef ETCDLOCKER_ENVIRONMENT_H
 #define ETCDLOCKER_ENVIRONMENT_H
 
-#include <stdint.h>
+#include <stddef.h>
 
-/* COMMAND's environment: ours, with ETCD_LOCK_REV, ETCD_LOCK_OWNER_KEY and ETCD_LOCK_CREATE_REV. One new block, to be
- * freed with environment_free(); the other variables are borrowed from environ. NULL when memory is short. */
-char **environment_new(int64_t revision, const char *owner_key, int64_t create_revision);
-void environment_free(char **environment);
+/* COMMAND's environment: ours with CHANGES (COUNT of them): "NAME=VALUE" replaces or adds a variable, "NAME" takes it
+ * away. The strings are borrowed. A new block, for free(); NULL when memory is short. */
+char **environment_new(char *const changes[], size_t count);
 
 #endif

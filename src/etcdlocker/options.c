@@ -4,6 +4,7 @@
 #include "child/signals.h"
 
 #include <getopt.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ typedef int (*setter)(struct options *options, const char *value, char *why, siz
 struct option_row {
 	const char *name;
 	char letter;          /* 0: none */
-	const char *argument; /* NULL: takes none */
+	const char *argument; /* NULL: takes none; "[=...]": may take one */
 	const char *setting;  /* the library's, of the same meaning; NULL: the option is ours alone */
 	const char *variable; /* of one that is ours; NULL: none */
 	setter set;           /* where SETTING is NULL; NULL: dealt with in parse_words() */
@@ -77,21 +78,43 @@ set_api(struct options *options, const char *value, char *why, size_t size)
 }
 
 static int
+set_way(struct options *options, enum ping_way way, char *why, size_t size)
+{
+	if (options->ping != PING_WAY_NONE && options->ping != way) {
+		snprintf(
+		    why, size, "the command is pinged in one way; choose between -n, --ping=fd and --ping=sd_notify");
+		return -1;
+	}
+	options->ping = way;
+	return 0;
+}
+
+static int
 set_node(struct options *options, const char *value, char *why, size_t size)
 {
-	(void)options;
 	(void)value;
-	snprintf(why, size,
-	    "running a Node.js module is not supported yet; 'node MODULE' as the command runs it without pings");
-	return -1;
+	return set_way(options, PING_WAY_NODE, why, size);
 }
 
 static int
 set_ping(struct options *options, const char *value, char *why, size_t size)
 {
-	(void)options;
-	(void)value;
-	snprintf(why, size, "pings are not supported yet");
+	if (value[0] == '\0' || strcmp(value, "fd") == 0)
+		return set_way(options, PING_WAY_LINES, why, size);
+	if (strcmp(value, "sd_notify") == 0)
+		return set_way(options, PING_WAY_NOTIFY, why, size);
+	snprintf(why, size, "'%.64s' is not a way to ping; fd and sd_notify are", value);
+	return -1;
+}
+
+static int
+set_ping_start(struct options *options, const char *value, char *why, size_t size)
+{
+	const char *wrong;
+
+	if (duration_parse(value, &options->ping_start, &wrong) == 0 && options->ping_start > 0)
+		return 0;
+	snprintf(why, size, "'%.64s' is %s", value, options->ping_start == 0 ? "no time to answer in" : wrong);
 	return -1;
 }
 
@@ -121,13 +144,24 @@ static const struct option_row table[] = {
 	{ "lock-delay", 0, "DURATION", "lock-delay", NULL, NULL, "wait after a holder vanished without releasing; 1s" },
 	{ "renew", 0, "raft|keepalive", "renew", NULL, NULL, "how the lease is renewed; raft" },
 	{ "api", 0, "v3", NULL, "ETCD_LOCK_API", set_api, "etcd's protocol; v3" },
-	{ "node", 'n', NULL, NULL, "ETCD_CHILD_IS_NODE", set_node, "not supported yet" },
-	{ "ping", 0, NULL, NULL, NULL, set_ping, "not supported yet" },
+	{ "node", 'n', NULL, NULL, "ETCD_CHILD_IS_NODE", set_node,
+	    "the command is a Node.js module: fork() and ping it" },
+	{ "ping", 0, "[=fd|sd_notify]", NULL, NULL, set_ping, "ping the command, over two descriptors" },
+	{ "ping-start", 0, "DURATION", NULL, NULL, set_ping_start, "how long its first answer may take; the TTL" },
 	{ "verbose", 'v', NULL, NULL, NULL, set_verbose, "say on stderr what happens, and when" },
 	{ "help", 'h', NULL, NULL, NULL, NULL, "print this and exit" },
 	{ "version", 'V', NULL, NULL, NULL, NULL, "print the version and exit" },
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
+
+/* As getopt_long(3) has it. */
+static int
+argument_of(const struct option_row *row)
+{
+	if (row->argument == NULL)
+		return no_argument;
+	return row->argument[0] == '[' ? optional_argument : required_argument;
+}
 
 static const char *
 variable_of(const struct option_row *row)
@@ -148,8 +182,8 @@ options_help(FILE *stream)
 
 		if (row->letter != 0)
 			snprintf(letter, sizeof(letter), "-%c, ", row->letter);
-		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
-		    row->argument ? row->argument : "");
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name,
+		    argument_of(row) == required_argument ? " " : "", row->argument ? row->argument : "");
 		fprintf(stream, "  %-34s %s", left, row->help);
 		if (variable_of(row) != NULL)
 			fprintf(stream, " [$%s]", variable_of(row));
@@ -171,7 +205,7 @@ getopt_tables(char *letters, struct option *longs)
 	*letters++ = '+'; /* stop at the first word that is no option: the rest is COMMAND's */
 	*letters++ = ':'; /* tell a missing value from an unknown option */
 	for (size_t i = 0; i < ROWS; i++) {
-		longs[i] = (struct option){ table[i].name, table[i].argument != NULL, NULL, ROW_BASE + (int)i };
+		longs[i] = (struct option){ table[i].name, argument_of(&table[i]), NULL, ROW_BASE + (int)i };
 		if (table[i].letter == 0)
 			continue;
 		*letters++ = table[i].letter;
@@ -202,6 +236,9 @@ parse_environment(struct options *options, const bool given[ROWS], char why[OPTI
 	for (size_t i = 0; i < ROWS; i++) {
 		const char *value = table[i].variable == NULL || given[i] ? NULL : getenv(table[i].variable);
 
+		/* --ping beats ETCD_CHILD_IS_NODE, too. */
+		if (table[i].set == set_node && options->ping != PING_WAY_NONE)
+			continue;
 		if (value == NULL || value[0] == '\0' || table[i].set(options, value, wrong, sizeof(wrong)) == 0)
 			continue;
 		snprintf(why, OPTIONS_WHY, "variable %s: %s", table[i].variable, wrong);
@@ -264,6 +301,23 @@ parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], c
 	return OPTIONS_RUN;
 }
 
+/* A module is run by node. Returns 0, or -1 when memory is short. */
+static int
+take_command(struct options *options, char *const words[], size_t count)
+{
+	const char *node = getenv("ETCD_LOCK_NODE");
+	size_t before = options->ping == PING_WAY_NODE;
+
+	options->words = calloc(before + count + 1, sizeof(*options->words));
+	if (options->words == NULL)
+		return -1;
+	if (before > 0)
+		options->words[0] = (char *)(uintptr_t)(node != NULL && node[0] != '\0' ? node : "node");
+	memcpy(options->words + before, words, count * sizeof(*words));
+	options->command = options->words;
+	return 0;
+}
+
 enum options_result
 options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_WHY])
 {
@@ -292,7 +346,10 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 		    options->key);
 		return OPTIONS_WRONG;
 	}
-	options->command = argv + optind;
+	if (take_command(options, argv + optind, (size_t)(argc - optind)) == -1) {
+		snprintf(why, OPTIONS_WHY, "no memory");
+		return OPTIONS_WRONG;
+	}
 	if (etcdlock_config_check(options->config, why, OPTIONS_WHY) == -1)
 		return OPTIONS_WRONG;
 	return result;
@@ -303,4 +360,6 @@ options_free(struct options *options)
 {
 	etcdlock_config_free(options->config);
 	options->config = NULL;
+	free(options->words);
+	options->words = NULL;
 }

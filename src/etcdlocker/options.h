@@ -3,6 +3,7 @@
 #define ETCDLOCKER_OPTIONS_H
 
 #include "base/clock.h"
+#include "child/pinger.h"
 #include "lock/etcdlock.h"
 
 #include <stdbool.h>
@@ -15,6 +16,9 @@ struct options {
 	int conflict_code;              /* 0 to 255 */
 	int signal;                     /* the stop signal that we send of our own accord */
 	bool verbose;
+	enum ping_way ping;
+	nsec ping_start;      /* for the first answer; 0: the TTL */
+	char **words;         /* ours */
 	char *const *command; /* NULL-terminated, at least one word */
 };
 

@@ -1,14 +1,16 @@
 #include "etcdlocker/supervisor.h"
 
+#include "base/strbuf.h"
 #include "etcdlocker/command.h"
-#include "etcdlocker/environment.h"
 #include "etcdlocker/outcome.h"
 #include "etcdlocker/states.h"
 #include "lock/etcdlock.h"
 #include "net/loop.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,23 +80,28 @@ set_state(struct supervisor *sup, enum sup_state state, enum sup_event event)
 static void
 act_start(struct supervisor *sup)
 {
-	char **environment = environment_new(
-	    etcdlock_revision(sup->lock), etcdlock_owner_key(sup->lock), etcdlock_create_revision(sup->lock));
+	char *variables[] = {
+		str_printf("ETCD_LOCK_REV=%" PRId64, etcdlock_revision(sup->lock)),
+		str_printf("ETCD_LOCK_OWNER_KEY=%s", etcdlock_owner_key(sup->lock)),
+		str_printf("ETCD_LOCK_CREATE_REV=%" PRId64, etcdlock_create_revision(sup->lock)),
+	};
+	const size_t count = sizeof(variables) / sizeof(variables[0]);
 
 	timer_arm(sup->loop, &sup->exec_limit, clock_now() + EXEC_LIMIT);
-	command_start(&sup->command, environment);
-	environment_free(environment);
+	command_start(&sup->command, variables, count);
+	for (size_t i = 0; i < count; i++)
+		free(variables[i]);
 }
 
 static void
 act_stop(struct supervisor *sup)
 {
 	bool told = sup->stop_signal != 0 && sup->outcome.cause == CAUSE_TOLD;
+	/* A lock that expires leaves less time than one that goes on being renewed. */
+	bool expiring = sup->outcome.cause == CAUSE_LOST;
 
-	/* The lock goes on being renewed while we obey a stop signal: the full grace. A lock that expires leaves less.
-	 */
 	command_stop(&sup->command, told ? sup->stop_signal : sup->options->signal,
-	    told ? sup->options->grace : etcdlock_config_grace(sup->options->config) * NSEC_PER_MSEC);
+	    expiring ? etcdlock_config_ms(sup->options->config, "grace") * NSEC_PER_MSEC : sup->options->grace);
 }
 
 static void

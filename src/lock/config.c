@@ -305,10 +305,23 @@ etcdlock_config_id(const struct etcdlock_config *config)
 }
 
 int64_t
-etcdlock_config_grace(const struct etcdlock_config *config)
+etcdlock_config_ms(const struct etcdlock_config *config, const char *name)
 {
 	struct timing timing = config->timing;
+	const struct {
+		const char *name;
+		const int64_t *ms;
+	} spans[] = { { "refresh", &timing.refresh_ms }, { "wait", &timing.wait_ms },
+		{ "connect-timeout", &timing.connect_ms }, { "grace", &timing.grace_ms },
+		{ "lock-delay", &timing.delay_ms } };
 	char why[1];
 
-	return timing_resolve(&timing, why, sizeof(why)) == 0 ? timing.grace_ms : -1;
+	if (timing_resolve(&timing, why, sizeof(why)) == -1)
+		return -1;
+	if (strcmp(name, "ttl") == 0)
+		return timing.ttl_s * 1000;
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++)
+		if (strcmp(name, spans[i].name) == 0)
+			return *spans[i].ms;
+	return -1;
 }

@@ -107,10 +107,11 @@ const char *etcdlock_config_variable(const char *name);
  * Returns 0, or -1 with errno EINVAL and in WHY a sentence, with the arithmetic. */
 int etcdlock_config_check(const struct etcdlock_config *config, char *why, size_t size);
 
-/* The key, NULL while there is none; the id; the grace in milliseconds, -1 where the spans do not fit. */
+/* The key, NULL while there is none; the id; the span NAME in milliseconds as it works out, -1 where the spans do not
+ * fit, where it is "never", or where there is no such span. */
 const char *etcdlock_config_key(const struct etcdlock_config *config);
 const char *etcdlock_config_id(const struct etcdlock_config *config);
-int64_t etcdlock_config_grace(const struct etcdlock_config *config);
+int64_t etcdlock_config_ms(const struct etcdlock_config *config, const char *name);
 
 /* --- clients and locks --- */
 

@@ -49,10 +49,10 @@ for my $code ($outcome =~ /^#define EXIT_(?!BY_SIGNAL)\w+ (\d+)$/mg) {
 }
 
 # Variables that the command gets, as the code names them.
-my @own = slurp("$source/src/etcdlocker/environment.c") =~ /"(ETCD_LOCK_\w+)="/g;
-is scalar(@own), 3, 'the code names three variables of the command';
+my @own = map { slurp("$source/src/$_") =~ /"([A-Z_]+)=[%j]/g } qw(etcdlocker/supervisor.c child/pinger.c);
+is scalar(@own), 9, 'the code names nine variables of the command';
 my ($given) = $plain_man =~ /^\.SH ENVIRONMENT OF THE COMMAND\n(.*?)^\.SH /ms;
-like $given, qr/^\.B $_$/m, "$_ is in the manual" for @own;
+like $given, qr/^\.BR? .*\b$_\b/m, "$_ is in the manual" for @own;
 
 my $readme = slurp("$source/README");
 like $readme, qr{contrib/quickstart run\b}, 'README shows quickstart run';

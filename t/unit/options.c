@@ -170,8 +170,9 @@ bad_lines(void **state)
 		{ "-k /l --renew gossip cmd", "raft and keepalive" },
 		{ "-k /l --api v4 cmd", "v3" },
 		{ "-k /l --api v2 cmd", "not supported yet" },
-		{ "-k /l -n cmd", "not supported yet" },
-		{ "-k /l --ping cmd", "not supported yet" },
+		{ "-k /l --ping-start 0 cmd", "no time to answer" },
+		{ "-k /l -n --ping cmd", "one way" },
+		{ "-k /l --ping=loud cmd", "loud" },
 	};
 
 	(void)state;
@@ -182,12 +183,31 @@ bad_lines(void **state)
 }
 
 static void
-node_variable_is_refused(void **state)
+ways_to_ping(void **state)
 {
 	(void)state;
+	assert_int_equal(parse("-k /l cmd"), OPTIONS_RUN);
+	assert_int_equal(options.ping, PING_WAY_NONE);
+	assert_int_equal(parse("-k /l --ping cmd"), OPTIONS_RUN);
+	assert_int_equal(options.ping, PING_WAY_LINES);
+	assert_string_equal(options.command[0], "cmd");
+	assert_int_equal(parse("-k /l --ping=sd_notify --ping-start 2m cmd"), OPTIONS_RUN);
+	assert_int_equal(options.ping, PING_WAY_NOTIFY);
+	assert_int_equal(options.ping_start, 120 * NSEC_PER_SEC);
+	assert_int_equal(parse("-k /l -n module x"), OPTIONS_RUN);
+	assert_int_equal(options.ping, PING_WAY_NODE);
+	assert_string_equal(options.command[0], "node");
+	assert_string_equal(options.command[1], "module");
+	assert_string_equal(options.command[2], "x");
+	assert_null(options.command[3]);
 	setenv("ETCD_CHILD_IS_NODE", "1", 1);
-	assert_int_equal(parse("-k /l cmd"), OPTIONS_WRONG);
-	assert_non_null(strstr(why, "ETCD_CHILD_IS_NODE"));
+	setenv("ETCD_LOCK_NODE", "/opt/node", 1);
+	assert_int_equal(parse("-k /l module"), OPTIONS_RUN);
+	assert_string_equal(options.command[0], "/opt/node");
+	/* An option beats a variable. */
+	assert_int_equal(parse("-k /l --ping cmd"), OPTIONS_RUN);
+	assert_int_equal(options.ping, PING_WAY_LINES);
+	assert_int_equal(parse("-k /l -n --ping cmd"), OPTIONS_WRONG);
 	clearenv();
 }
 
@@ -200,7 +220,7 @@ main(void)
 		cmocka_unit_test_setup(options_stop_at_the_command, clear_environment),
 		cmocka_unit_test_setup(variables_stand_in, clear_environment),
 		cmocka_unit_test_setup(bad_lines, clear_environment),
-		cmocka_unit_test_setup(node_variable_is_refused, clear_environment),
+		cmocka_unit_test_setup(ways_to_ping, clear_environment),
 	};
 
 	return RUN_UNITS(tests);

@@ -1,0 +1,97 @@
+#include "child/notify.h"
+
+#include "base/random.h"
+#include "child/descriptors.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int
+notify_open(char address[NOTIFY_ADDRESS])
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, saved;
+	size_t len;
+
+	if (fd == -1)
+		return -1;
+	/* Abstract, for there may be no place to write to. A NUL stands where the address has its '@'. */
+	len = (size_t)snprintf(address, NOTIFY_ADDRESS, "@etcdlocker/%d/%016" PRIx64, (int)getpid(), random_uint64());
+	memcpy(name.sun_path + 1, address + 1, len - 1);
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 &&
+	    bind(fd, (const struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static bool
+is_trusted(const struct ucred *sender, pid_t command)
+{
+	char path[32];
+	struct stat info;
+
+	if (sender->uid == 0 || sender->uid == geteuid())
+		return true;
+	/* COMMAND may have changed its user. */
+	snprintf(path, sizeof(path), "/proc/%d", (int)command);
+	return stat(path, &info) == 0 && info.st_uid == sender->uid;
+}
+
+size_t
+notify_read(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1])
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 16)];
+		struct cmsghdr align;
+	} control;
+	struct iovec data = { message, NOTIFY_MESSAGE };
+
+	for (;;) {
+		struct msghdr header = { .msg_iov = &data,
+			.msg_iovlen = 1,
+			.msg_control = control.bytes,
+			.msg_controllen = sizeof(control.bytes) };
+		ssize_t len = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+		bool trusted = false;
+
+		if (len == -1)
+			return 0;
+		for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part != NULL; part = CMSG_NXTHDR(&header, part)) {
+			struct ucred sender;
+
+			if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS)
+				continue;
+			memcpy(&sender, CMSG_DATA(part), sizeof(sender));
+			trusted = is_trusted(&sender, command);
+		}
+		descriptors_drop_received(&header);
+		message[len] = '\0';
+		if (trusted && len > 0)
+			return (size_t)len;
+	}
+}
+
+const char *
+notify_find(const char *message, const char *name, size_t *len)
+{
+	for (const char *line = message; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, strlen(name)) != 0)
+			continue;
+		line += strlen(name);
+		*len = strcspn(line, "\n");
+		return line;
+	}
+	return NULL;
+}
