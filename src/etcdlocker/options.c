@@ -65,19 +65,6 @@ set_signal(struct options *options, const char *value, char *why, size_t size)
 }
 
 static int
-set_api(struct options *options, const char *value, char *why, size_t size)
-{
-	(void)options;
-	if (strcmp(value, "v3") == 0 || strcmp(value, "3") == 0)
-		return 0;
-	if (strcmp(value, "v2") == 0 || strcmp(value, "2") == 0)
-		snprintf(why, size, "etcd's v2 API is not supported yet; v3 is");
-	else
-		snprintf(why, size, "'%.64s' is not an API of etcd; v3 is", value);
-	return -1;
-}
-
-static int
 set_way(struct options *options, enum ping_way way, char *why, size_t size)
 {
 	if (options->ping != PING_WAY_NONE && options->ping != way) {
@@ -143,7 +130,7 @@ static const struct option_row table[] = {
 	{ "signal", 's', "NAME", NULL, NULL, set_signal, "the stop signal when the lock is lost; TERM" },
 	{ "lock-delay", 0, "DURATION", "lock-delay", NULL, NULL, "wait after a holder vanished without releasing; 1s" },
 	{ "renew", 0, "raft|keepalive", "renew", NULL, NULL, "how the lease is renewed; raft" },
-	{ "api", 0, "v3", NULL, "ETCD_LOCK_API", set_api, "etcd's protocol; v3" },
+	{ "api", 0, "v3|v2", "api", NULL, NULL, "etcd's protocol; v3" },
 	{ "node", 'n', NULL, NULL, "ETCD_CHILD_IS_NODE", set_node,
 	    "the command is a Node.js module: fork() and ping it" },
 	{ "ping", 0, "[=fd|sd_notify]", NULL, NULL, set_ping, "ping the command, over two descriptors" },

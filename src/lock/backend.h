@@ -47,7 +47,7 @@ struct backend_ops {
 	int64_t (*create_revision)(const void *backend);
 };
 
-extern const struct backend_ops backend_v3;
+extern const struct backend_ops backend_v2, backend_v3;
 
 /* --- reports --- */
 

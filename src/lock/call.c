@@ -91,7 +91,9 @@ try_limit(const struct call *call)
 static bool
 call_send(struct call *call)
 {
-	struct http_spec spec = { .body = call->body, .max_body = CALL_MAX_BODY, .on_done = on_done };
+	struct http_spec spec = {
+		.method = call->method, .body = call->body, .max_body = CALL_MAX_BODY, .on_done = on_done
+	};
 	struct call_try *attempt = call->tries;
 	char *url;
 
@@ -141,6 +143,18 @@ call_init(struct call *call, struct etcdlock_client *client, const struct call_o
 	timer_init(&call->next, on_next, call);
 }
 
+/* What is to be sent is set: send it. */
+static void
+call_begin(struct call *call, nsec limit)
+{
+	call->try_limit = limit;
+	call->failures = 0;
+	backoff_reset(&call->backoff);
+	/* No callback from in here: the next round says what is wrong. */
+	if (!call_send(call))
+		timer_arm(call->client->loop, &call->next, clock_now());
+}
+
 int
 call_start(struct call *call, const char *path, char *body, nsec limit)
 {
@@ -149,12 +163,19 @@ call_start(struct call *call, const char *path, char *body, nsec limit)
 		return -1;
 	call->path = path;
 	call->body = body;
-	call->try_limit = limit;
-	call->failures = 0;
-	backoff_reset(&call->backoff);
-	/* No callback from in here: the next round says what is wrong. */
-	if (!call_send(call))
-		timer_arm(call->client->loop, &call->next, clock_now());
+	call_begin(call, limit);
+	return 0;
+}
+
+int
+call_request(struct call *call, const char *method, char *path, nsec limit)
+{
+	call_stop(call);
+	if (path == NULL)
+		return -1;
+	call->method = method;
+	call->path = call->own_path = path;
+	call_begin(call, limit);
 	return 0;
 }
 
@@ -168,8 +189,9 @@ call_stop(struct call *call)
 	}
 	timer_disarm(call->client->loop, &call->next);
 	free(call->body);
-	call->body = NULL;
-	call->path = NULL;
+	free(call->own_path);
+	call->body = call->own_path = NULL;
+	call->path = call->method = NULL;
 }
 
 bool

@@ -49,8 +49,9 @@ struct call_try {
 struct call {
 	struct etcdlock_client *client;
 	struct call_owner owner;
+	const char *method; /* NULL: POST */
 	const char *path;
-	char *body;
+	char *own_path, *body;
 	nsec try_limit;
 	struct call_try tries[CALL_TRIES];
 	nsec sent;       /* when the try was sent that on_answer() is about */
@@ -65,6 +66,9 @@ void call_init(struct call *call, struct etcdlock_client *client, const struct c
 /* POST BODY, which it takes, from malloc(), to PATH, a static string. A call under way is replaced. Returns 0, or
  * -1 where BODY is NULL, as encoders return it when memory is short: then nothing is under way. */
 __attribute__((warn_unused_result)) int call_start(struct call *call, const char *path, char *body, nsec try_limit);
+
+/* The same with METHOD, a static string, PATH, which it takes, from malloc(), and no body. -1 where PATH is NULL. */
+__attribute__((warn_unused_result)) int call_request(struct call *call, const char *method, char *path, nsec try_limit);
 
 /* Drop it without a callback. Harmless when it is not under way. */
 void call_stop(struct call *call);

@@ -176,6 +176,17 @@ set_renew(struct etcdlock_config *config, const char *value, const struct compla
 	return 0;
 }
 
+static int
+set_api(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	bool v2 = strcmp(value, "v2") == 0 || strcmp(value, "2") == 0;
+
+	if (!v2 && strcmp(value, "v3") != 0 && strcmp(value, "3") != 0)
+		return complain(why, "'%.64s' is not an API of etcd; v3 and v2 are", value);
+	config->v2 = v2;
+	return 0;
+}
+
 static const struct setting settings[CONFIG_SETTINGS] = {
 	{ "endpoints", "ETCD_LOCK_HOST", set_endpoints },
 	{ "id", "ETCD_LOCK_ID", set_id },
@@ -187,6 +198,7 @@ static const struct setting settings[CONFIG_SETTINGS] = {
 	{ "grace", NULL, set_grace },
 	{ "lock-delay", NULL, set_lock_delay },
 	{ "renew", NULL, set_renew },
+	{ "api", "ETCD_LOCK_API", set_api },
 };
 
 static const struct setting *

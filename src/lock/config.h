@@ -5,7 +5,7 @@
 #include "lock/etcdlock.h"
 #include "lock/timing.h"
 
-#define CONFIG_SETTINGS 10
+#define CONFIG_SETTINGS 11
 
 enum renewal {
 	RENEW_RAFT,     /* each time a new lease, and the key moved to it: survives etcd's stale leaders */
@@ -16,6 +16,7 @@ struct etcdlock_config {
 	char *endpoints, *key, *id; /* KEY is NULL until it is set */
 	struct timing timing;       /* as asked for */
 	enum renewal renewal;
+	bool v2;                     /* etcd's API; else v3 */
 	bool given[CONFIG_SETTINGS]; /* set by hand */
 };
 

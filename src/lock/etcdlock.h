@@ -82,6 +82,7 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *   grace            how long before the deadline ETCDLOCK_EXPIRING comes; 10s, or what fits
  *   lock-delay       wait this long when a holder has vanished without saying so; 1s
  *   renew            raft, or keepalive: spares etcd the writes, and trusts what a leader that was frozen says
+ *   api              v3, or v2: that of etcd-lock 1.x; see etcdlocker(1)
  *
  * Spans of time are 30 (seconds), 1.5, 500ms, 2m, 1h; up to 100 years. */
 struct etcdlock_config;
@@ -97,7 +98,8 @@ void etcdlock_config_free(struct etcdlock_config *config);
 int etcdlock_config_set(struct etcdlock_config *config, const char *name, const char *value, char *why, size_t size);
 
 /* Take what was not set by hand from the variables of etcdlocker(1): ETCD_LOCK_HOST, ETCD_LOCK_ID, ETCD_LOCK_KEY,
- * ETCD_LOCK_TTL, ETCD_LOCK_REFRESH. An empty variable is an unset one. Returns as etcdlock_config_set(). */
+ * ETCD_LOCK_TTL, ETCD_LOCK_REFRESH, ETCD_LOCK_API. An empty variable is an unset one. Returns as etcdlock_config_set().
+ */
 int etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size);
 
 /* The variable that stands in for the setting NAME; NULL where there is none. */

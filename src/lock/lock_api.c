@@ -60,7 +60,7 @@ etcdlock_new(
 	lock->arg = arg;
 	lock->ahead = -1;
 	lock->rejoin = (struct backoff){ .first = REJOIN_FIRST, .cap = REJOIN_CAP };
-	lock->ops = &backend_v3;
+	lock->ops = config->v2 ? &backend_v2 : &backend_v3;
 	lock_timers_init(lock);
 	lock->key = strdup(config->key);
 	lock->id = strdup(config->id);

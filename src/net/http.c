@@ -251,7 +251,10 @@ set_options(struct http_request *request)
 	SET(CURLOPT_URL, request->url);
 	if (request->unix_socket != NULL)
 		SET(CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
-	SET(CURLOPT_POSTFIELDS, request->body);
+	if (spec->method == NULL)
+		SET(CURLOPT_POSTFIELDS, request->body);
+	else
+		SET(CURLOPT_CUSTOMREQUEST, spec->method);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	SET(CURLOPT_HTTPHEADER, spec->require_leader ? http->leader_headers : http->headers);
 	SET(CURLOPT_ERRORBUFFER, request->error);

@@ -29,6 +29,7 @@ struct http_spec {
 	const char *url;         /* this and the next two are copied */
 	const char *unix_socket; /* connect here instead; or NULL */
 	const char *body;        /* JSON to POST */
+	const char *method;      /* without a body, a static string; NULL: POST */
 	const void *lane;    /* whoever shares it shares its connections: HTTP_LANE requests at a time, but streams */
 	bool require_leader; /* have a member without a leader refuse at once */
 	bool once;           /* not safe to repeat: sent on a connection of its own, where libcurl never does */

@@ -1,0 +1,542 @@
+/* The v2 backend: the lock of etcd-lock 1.x. The key is the lock's, its value the holder's id; whoever creates it has
+ * the lock, and the others wait for it to go. There is no queue: all that wait try when it has gone.
+ *
+ * What is ours is told by the chain of indexes: we created the key at CREATED, and last changed it at MODIFIED. Its
+ * value tells nothing, for another process may have the same id. So a creation whose answer was lost is not claimed: it
+ * ends by itself. */
+#include "lock/call.h"
+#include "lock/lock.h"
+#include "lock/v2_codec.h"
+
+#include "base/strbuf.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MAX_BODY ((size_t)1 << 20)
+
+enum v2_stage { V2_STAGE_NONE, V2_STAGE_CREATE, V2_STAGE_REFRESH, V2_STAGE_DELETE };
+
+struct v2 {
+	struct etcdlock *lock;
+	int64_t created, modified; /* indexes of our key; 0: we have none */
+	int64_t known;             /* what happened up to this index is known */
+	struct lease_term term;
+	enum v2_stage stage; /* what the call CHANGE is doing */
+	bool ambiguous;      /* a try of it may have worked unseen */
+	nsec first_sent;     /* its first try */
+	bool leaving, reclaiming;
+	struct call change, read;
+	struct http_request *wait; /* the long poll; NULL: none */
+	struct endpoint *wait_endpoint;
+	bool following;
+	struct timer again; /* when to poll again */
+	struct backoff backoff;
+};
+
+static nsec
+try_limit(const struct v2 *v2)
+{
+	return timing_try_limit(v2->lock->timing.ttl_s * NSEC_PER_SEC);
+}
+
+static void
+change_start(struct v2 *v2, enum v2_stage stage, const char *method, char *path)
+{
+	v2->stage = stage;
+	v2->ambiguous = false;
+	v2->first_sent = clock_now();
+	if (call_request(&v2->change, method, path, try_limit(v2)) == -1) {
+		v2->stage = V2_STAGE_NONE;
+		lock_stumbled(v2->lock);
+	}
+}
+
+static void
+change_stop(struct v2 *v2)
+{
+	call_stop(&v2->change);
+	v2->stage = V2_STAGE_NONE;
+}
+
+static void
+read_key(struct v2 *v2)
+{
+	if (!call_active(&v2->read) &&
+	    call_request(&v2->read, "GET", v2_encode_read(v2->lock->key), try_limit(v2)) == -1)
+		lock_stumbled(v2->lock);
+}
+
+static void
+create_key(struct v2 *v2)
+{
+	const struct etcdlock *lock = v2->lock;
+
+	change_start(v2, V2_STAGE_CREATE, "PUT", v2_encode_create(lock->key, lock->id, lock->timing.ttl_s));
+}
+
+static void
+report_place(struct v2 *v2, const char *holder)
+{
+	struct place place = { .ahead = holder != NULL, .holder = holder, .revision = v2->modified, .term = v2->term };
+
+	/* Who waits has no lease; that it would wear out makes the machine look now and then. */
+	if (holder != NULL)
+		place.term = (struct lease_term){ .sent = clock_now(), .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+	lock_placed(v2->lock, &place);
+}
+
+/* --- the long poll --- */
+
+static void wait_start(struct v2 *v2);
+
+static void
+wait_stop(struct v2 *v2)
+{
+	http_cancel(v2->wait);
+	v2->wait = NULL;
+	timer_disarm(v2->lock->client->loop, &v2->again);
+}
+
+static void
+wait_again(struct v2 *v2, nsec delay)
+{
+	wait_stop(v2);
+	timer_arm(v2->lock->client->loop, &v2->again, clock_add(clock_now(), delay));
+}
+
+static void
+lost(struct v2 *v2, const struct v2_node *node)
+{
+	char why[256];
+
+	if (node == NULL)
+		snprintf(why, sizeof(why), "its key %.150s is gone: deleted from outside, or expired", v2->lock->key);
+	else
+		snprintf(why, sizeof(why), "its key %.150s was changed from outside at index %" PRId64, v2->lock->key,
+		    node->modified);
+	lock_gone(v2->lock, why);
+}
+
+static void
+on_event(struct v2 *v2, const struct v2_answer *event)
+{
+	bool gone = strcmp(event->action, "delete") == 0 || strcmp(event->action, "expire") == 0;
+	bool released = strcmp(event->action, "compareAndDelete") == 0;
+
+	v2->known = event->node.modified;
+	backoff_reset(&v2->backoff);
+	if (v2->created != 0 && event->node.modified > v2->modified) {
+		lost(v2, gone || released ? NULL : &event->node);
+		return;
+	}
+	if (v2->created == 0 && (gone || released)) {
+		lock_vanished(v2->lock, released ? VANISH_RELEASED : VANISH_UNKNOWN);
+		return;
+	}
+	/* Renewed by a holder of 1.x, or somebody else's by now. */
+	if (v2->created == 0)
+		read_key(v2);
+	wait_start(v2);
+}
+
+static void
+on_wait_done(void *arg, const struct http_response *response)
+{
+	struct v2 *v2 = arg;
+	struct etcdlock_client *client = v2->lock->client;
+	struct v2_answer answer = { .verdict = V2_TRANSIENT };
+	char text[V2_TEXT];
+
+	v2->wait = NULL;
+	if (response->error == NULL)
+		v2_judge(response->status, response->body, response->len, &answer, text);
+	else
+		snprintf(text, sizeof(text), "%.*s", V2_TEXT - 1, response->error);
+	if (answer.verdict == V2_OK) {
+		on_event(v2, &answer);
+	} else if (answer.verdict == V2_OUTDATED) {
+		/* What has happened meanwhile a look tells. */
+		v2->known = answer.index;
+		read_key(v2);
+		wait_start(v2);
+	} else {
+		log_msg(&client->log, LEVEL_DEBUG, "wait: %s: %s", v2->wait_endpoint->name, text);
+		endpoints_failed(client->endpoints, v2->wait_endpoint);
+		wait_again(v2, backoff_next(&v2->backoff));
+	}
+	v2_answer_free(&answer);
+}
+
+static void
+wait_start(struct v2 *v2)
+{
+	struct etcdlock_client *client = v2->lock->client;
+	char *path = v2_encode_wait(v2->lock->key, v2->known + 1), *url = NULL;
+	/* On a connection of its own, and in a lane of its own, for it takes as long as it takes. */
+	struct http_spec spec = {
+		.method = "GET", .lane = v2, .once = true, .max_body = WAIT_MAX_BODY, .on_done = on_wait_done, .arg = v2
+	};
+
+	wait_stop(v2);
+	v2->wait_endpoint = endpoints_current(client->endpoints);
+	if (path != NULL)
+		url = str_printf("%s%s", v2->wait_endpoint->url, path);
+	spec.url = url;
+	spec.unix_socket = v2->wait_endpoint->unix_socket;
+	if (url != NULL)
+		v2->wait = http_start(client->http, &spec);
+	free(path);
+	free(url);
+	if (v2->wait == NULL)
+		wait_again(v2, backoff_next(&v2->backoff));
+}
+
+static void
+on_again(void *arg)
+{
+	wait_start(arg);
+}
+
+static void
+v2_follow(void *arg)
+{
+	struct v2 *v2 = arg;
+
+	if (v2->created != 0)
+		v2->known = v2->modified;
+	if (!v2->following || v2->created != 0 || (v2->wait == NULL && !timer_armed(&v2->again)))
+		wait_start(v2);
+	v2->following = true;
+}
+
+static void
+follow_stop(struct v2 *v2)
+{
+	wait_stop(v2);
+	v2->following = false;
+}
+
+/* --- leaving --- */
+
+static void
+left(struct v2 *v2)
+{
+	v2->leaving = v2->reclaiming = false;
+	v2->created = v2->modified = 0;
+	lock_left(v2->lock);
+}
+
+static void
+delete_key(struct v2 *v2)
+{
+	if (v2->created == 0)
+		left(v2);
+	else
+		change_start(v2, V2_STAGE_DELETE, "DELETE", v2_encode_delete(v2->lock->key, v2->modified));
+}
+
+static void
+v2_leave(void *arg, bool held)
+{
+	struct v2 *v2 = arg;
+
+	(void)held; /* a key is there only for a holder, and its deletion by index says that all is over */
+	v2->leaving = true;
+	call_stop(&v2->read);
+	follow_stop(v2);
+	/* A creation that is out may come through: have its answer first. */
+	if (v2->stage == V2_STAGE_CREATE && call_in_flight(&v2->change))
+		return;
+	change_stop(v2);
+	delete_key(v2);
+}
+
+static int
+v2_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
+{
+	struct v2 *v2 = arg;
+
+	(void)held;
+	if (strcmp(owner_key, v2->lock->key) != 0 || create_revision <= 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	v2->created = create_revision;
+	v2->modified = 0;
+	v2->leaving = v2->reclaiming = true;
+	read_key(v2);
+	return 0;
+}
+
+/* --- answers --- */
+
+/* Our key, as a read shows it. */
+static void
+on_own_read(struct v2 *v2, const struct v2_answer *answer)
+{
+	const struct v2_node *node = &answer->node;
+	bool ours = answer->verdict == V2_OK && node->created == v2->created && strcmp(node->value, v2->lock->id) == 0;
+
+	/* A step in the chain that none of our tries can have made is somebody else's. */
+	if (ours && node->modified != v2->modified && !v2->ambiguous && !v2->leaving)
+		ours = false;
+	if (!ours) {
+		if (v2->leaving)
+			left(v2);
+		else
+			lost(v2, answer->verdict == V2_OK ? node : NULL);
+		return;
+	}
+	v2->known = node->modified;
+	if (v2->leaving) {
+		v2->modified = node->modified;
+		delete_key(v2);
+	} else if (node->modified != v2->modified) {
+		v2->modified = node->modified;
+		v2->ambiguous = false;
+		v2->term = (struct lease_term){ .sent = v2->first_sent, .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+		lock_renewed(v2->lock, &v2->term);
+	} else {
+		report_place(v2, NULL);
+	}
+}
+
+static void
+on_others_read(struct v2 *v2, const struct v2_answer *answer)
+{
+	if (answer->verdict == V2_NONE)
+		create_key(v2);
+	else if (answer->node.directory)
+		lock_refused(v2->lock, "the key is a directory in etcd");
+	else
+		report_place(v2, answer->node.value);
+}
+
+/* What CALL_* an answer amounts to that is none of those that the caller knows. */
+static enum call_verdict
+otherwise(struct v2 *v2, const struct v2_answer *answer, const char *text)
+{
+	if (answer->verdict == V2_NOT_ETCD)
+		return CALL_UNUSABLE;
+	if (answer->verdict != V2_REFUSED || lock_owned(v2->lock) || v2->leaving)
+		return CALL_RETRY;
+	lock_refused(v2->lock, text);
+	return CALL_DONE;
+}
+
+static enum call_verdict
+on_read(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
+{
+	struct v2 *v2 = arg;
+	enum call_verdict verdict = CALL_DONE;
+	struct v2_answer answer;
+
+	v2_judge(status, body, len, &answer, text);
+	if (answer.verdict != V2_OK && answer.verdict != V2_NONE) {
+		verdict = otherwise(v2, &answer, text);
+	} else {
+		call_stop(&v2->read);
+		if (v2->created != 0)
+			on_own_read(v2, &answer);
+		else if (v2->stage == V2_STAGE_NONE)
+			on_others_read(v2, &answer);
+	}
+	v2_answer_free(&answer);
+	return verdict;
+}
+
+static void
+on_created(struct v2 *v2, const struct v2_node *node)
+{
+	v2->created = node->created;
+	v2->modified = v2->known = node->modified;
+	v2->term = (struct lease_term){ .sent = v2->change.sent, .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+	change_stop(v2);
+	if (v2->leaving) {
+		delete_key(v2);
+		return;
+	}
+	follow_stop(v2);
+	report_place(v2, NULL);
+}
+
+static void
+on_refreshed(struct v2 *v2, const struct v2_node *node)
+{
+	v2->modified = v2->known = node->modified;
+	v2->term = (struct lease_term){ .sent = v2->change.sent, .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+	change_stop(v2);
+	lock_renewed(v2->lock, &v2->term);
+}
+
+/* The change cannot be made as the key is now. */
+static void
+on_obstacle(struct v2 *v2, const struct v2_answer *answer)
+{
+	enum v2_stage stage = v2->stage;
+	bool ambiguous = v2->ambiguous || call_in_flight(&v2->change);
+
+	change_stop(v2);
+	v2->ambiguous = ambiguous;
+	if (stage == V2_STAGE_CREATE && v2->leaving) {
+		left(v2);
+	} else if (stage == V2_STAGE_CREATE) {
+		v2->known = answer->index;
+		read_key(v2);
+	} else if (answer->verdict == V2_MISMATCH) {
+		/* A try of ours whose answer was lost may have moved the index. */
+		read_key(v2);
+	} else if (v2->leaving) {
+		left(v2);
+	} else {
+		lost(v2, NULL);
+	}
+}
+
+static enum call_verdict
+on_change(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
+{
+	struct v2 *v2 = arg;
+	enum call_verdict verdict = CALL_DONE;
+	struct v2_answer answer;
+
+	v2_judge(status, body, len, &answer, text);
+	if (answer.verdict == V2_EXISTS || answer.verdict == V2_MISMATCH || answer.verdict == V2_NONE) {
+		on_obstacle(v2, &answer);
+	} else if (answer.verdict != V2_OK) {
+		v2->ambiguous = v2->ambiguous || answer.verdict == V2_TRANSIENT;
+		verdict = otherwise(v2, &answer, text);
+	} else if (v2->stage == V2_STAGE_CREATE) {
+		on_created(v2, &answer.node);
+	} else if (v2->stage == V2_STAGE_REFRESH) {
+		on_refreshed(v2, &answer.node);
+	} else if (v2->stage == V2_STAGE_DELETE) {
+		change_stop(v2);
+		left(v2);
+	}
+	v2_answer_free(&answer);
+	return verdict;
+}
+
+static void
+on_trouble(void *arg, const struct call_trouble *trouble)
+{
+	struct v2 *v2 = arg;
+
+	v2->ambiguous = v2->ambiguous || trouble->sent;
+	if (v2->wait != NULL && trouble->endpoint == v2->wait_endpoint)
+		wait_again(v2, 0);
+	/* Nothing can have come of a creation that was never sent. */
+	if (v2->leaving && v2->stage == V2_STAGE_CREATE && !v2->ambiguous) {
+		change_stop(v2);
+		left(v2);
+		return;
+	}
+	lock_trouble(v2->lock, trouble->text, trouble->hopeless);
+}
+
+/* --- operations --- */
+
+static void
+v2_stop(void *arg)
+{
+	struct v2 *v2 = arg;
+
+	change_stop(v2);
+	call_stop(&v2->read);
+	follow_stop(v2);
+	v2->leaving = v2->reclaiming = false;
+}
+
+static void
+v2_join(void *arg)
+{
+	struct v2 *v2 = arg;
+
+	v2_stop(v2);
+	v2->created = v2->modified = v2->known = 0;
+	lock_granted(v2->lock);
+	create_key(v2);
+}
+
+static void
+v2_look(void *arg)
+{
+	struct v2 *v2 = arg;
+
+	if (v2->created != 0)
+		read_key(v2);
+	else if (v2->stage == V2_STAGE_NONE)
+		create_key(v2);
+}
+
+static void
+v2_renew(void *arg, bool firm)
+{
+	struct v2 *v2 = arg;
+	const struct lease_term none = { .sent = clock_now(), .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+
+	(void)firm;
+	if (v2->created == 0)
+		lock_renewed(v2->lock, &none);
+	else if (v2->stage == V2_STAGE_NONE && !call_active(&v2->read))
+		change_start(v2, V2_STAGE_REFRESH, "PUT",
+		    v2_encode_refresh(v2->lock->key, v2->modified, v2->lock->timing.ttl_s));
+}
+
+static void *
+v2_new(struct etcdlock *lock)
+{
+	const struct call_owner change = { .on_answer = on_change, .on_trouble = on_trouble };
+	const struct call_owner read = { .on_answer = on_read, .on_trouble = on_trouble };
+	struct v2 *v2 = calloc(1, sizeof(*v2));
+
+	if (v2 == NULL)
+		return NULL;
+	v2->lock = lock;
+	v2->backoff = (struct backoff){ .first = 50 * NSEC_PER_MSEC, .cap = NSEC_PER_SEC };
+	timer_init(&v2->again, on_again, v2);
+	call_init(&v2->change, lock->client, &change);
+	call_init(&v2->read, lock->client, &read);
+	v2->change.owner.arg = v2->read.owner.arg = v2;
+	return v2;
+}
+
+static void
+v2_free(void *arg)
+{
+	v2_stop(arg);
+	free(arg);
+}
+
+static const char *
+v2_owner_key(const void *arg)
+{
+	const struct v2 *v2 = arg;
+
+	return v2->created == 0 ? NULL : v2->lock->key;
+}
+
+static int64_t
+v2_create_revision(const void *arg)
+{
+	return ((const struct v2 *)arg)->created;
+}
+
+const struct backend_ops backend_v2 = {
+	.new = v2_new,
+	.free = v2_free,
+	.join = v2_join,
+	.look = v2_look,
+	.follow = v2_follow,
+	.renew = v2_renew,
+	.leave = v2_leave,
+	.reclaim = v2_reclaim,
+	.stop = v2_stop,
+	.owner_key = v2_owner_key,
+	.create_revision = v2_create_revision,
+};

@@ -1,0 +1,214 @@
+# etcd's v2 API: the lock of the npm tool etcd-lock 1.x, alone and side by side with it.
+use strict;
+use warnings;
+use Etcdlocker::Proxy;
+use Etcdlocker::Stamps;
+use Etcdlocker::Test;
+use HTTP::Tiny;
+use Test::More;
+
+etcd_need();
+my $help = run([$ENV{ETCD} || 'etcd', '--help']);
+plan skip_all => 'this etcd has no v2 API' if "$help->{stdout}$help->{stderr}" !~ /--enable-v2/;
+
+my $build = $ENV{BUILD_DIR};
+my $count = 0;
+
+sub v2 { my (@words) = @_; return ('--api', 'v2', @words) }
+# What etcd answers to METHOD on KEY, with FORM.
+sub v2_ask {
+    my ($method, $key, $form) = @_;
+    my $http = HTTP::Tiny->new(timeout => 10);
+    my %options = $form ? (content => $http->www_form_urlencode($form), headers => { 'Content-Type' => 'application/x-www-form-urlencoded' }) : ();
+    return $http->request($method, 'http://' . etcd_endpoint() . "/v2/keys$key", \%options)->{content};
+}
+sub there { my ($key) = @_; return v2_ask('GET', $key) !~ /"errorCode":100/ }
+
+sub hold {
+    my ($key, @words) = @_;
+    my $n = ++$count;
+    my $owner = start_locker([v2('-k', $key, '-i', "holder $n", '-t', 4, @words), '--', 'sh', '-c', "trap '' TERM; echo > $dir/running$n; while [ ! -e $dir/go$n ]; do sleep 0.02; done; exit 7"]);
+    ok wait_until(sub { -e "$dir/running$n" }, 10), "holder $n runs";
+    $owner->{go} = "$dir/go$n";
+    return $owner;
+}
+
+# --- without the API ---
+
+{
+    my $without = etcd_start();
+    my $run = run_locker([v2('-k', '/x'), '--', 'true']);
+    is $run->{code}, 1, 'a server without the v2 API: 1';
+    like $run->{stderr}, qr/no etcd v2 API .*--enable-v2/, 'and says what switches it on';
+    etcd_stop($without);
+}
+
+my $etcd = etcd_start(arguments => ['--enable-v2']);
+
+# --- the main job ---
+
+{
+    my $run = run_locker([v2('-k', '/main/job', '-i', 'me'), '--', 'sh', '-c', 'echo $ETCD_LOCK_REV $ETCD_LOCK_OWNER_KEY $ETCD_LOCK_CREATE_REV; exit 7']);
+    is $run->{code}, 7, "the command's code";
+    like $run->{stdout}, qr{^(\d+) /main/job \1$}, 'the index, and the key';
+    ok !there('/main/job'), 'the key is gone';
+    my $variable = run_locker(['-k', '/main/job', '--', 'sh', '-c', 'echo $ETCD_LOCK_OWNER_KEY'], env => { ETCD_LOCK_API => 2 });
+    is $variable->{stdout}, "/main/job\n", 'ETCD_LOCK_API=2 is --api v2';
+    my $odd = run_locker([v2('-k', "/odd key/100%/\xc3\xa9", '-i', "an id & more"), '--', 'true']);
+    is $odd->{code}, 0, 'keys and ids of any characters' or diag $odd->{stderr};
+    my $directory = run_locker([v2('-k', '/main'), '--', 'true']);
+    is $directory->{code}, 1, 'a key that is a directory: 1';
+    like $directory->{stderr}, qr/directory/, 'and says so';
+}
+
+{
+    my $owner = hold('/queue');
+    like v2_ask('GET', '/queue'), qr/"value":"holder \d+"/, 'the key has the id';
+    my $try = run_locker([v2('-k', '/queue', '--try', '-E', 75), '--', 'true']);
+    is $try->{code}, 75, '--try: refused';
+    like $try->{stderr}, qr/held by holder/, 'by whom';
+    my $same = run_locker([v2('-k', '/queue', '-i', 'holder ' . $count, '-w', '500ms'), '--', 'true']);
+    is $same->{code}, 1, 'the same id does not share it';
+    my @waiters = map { start_locker([v2('-k', '/queue', '-i', "waiter $_", '-v'), '--', 'sh', '-c', "echo $_ >> $dir/order"]) } 1 .. 5;
+    ok wait_until(sub { !grep { slurp($_->{err}) !~ /waiting for/ } @waiters }, 10), 'five wait';
+    # Renewed while they wait: the lock outlives its TTL.
+    my $index = sub { (v2_ask('GET', '/queue') =~ /"modifiedIndex":(\d+)/)[0] };
+    my $first = $index->();
+    ok wait_until(sub { $index->() > $first }, 10), 'renewed';
+    spew($owner->{go}, '');
+    is finish($owner), 7, 'the holder ends';
+    is finish($_), 0, 'a waiter gets its turn' for @waiters;
+    is scalar(() = slurp("$dir/order") =~ /\n/g), 5, 'all have run';
+    ok !there('/queue'), 'no key is left';
+}
+
+# --- losses ---
+
+for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub { v2_ask('PUT', $_[0], { value => 'thief' }) }],
+    ['renewed by another one of the same id', sub { v2_ask('PUT', $_[0], { value => "holder $count", prevValue => "holder $count", ttl => 60 }) }]) {
+    my ($name, $act) = @$loss;
+    my $owner = hold('/loss');
+    my $since = now();
+    $act->('/loss');
+    is finish($owner), 2, "$name: 2";
+    cmp_ok now() - $since, '<', 2, 'at once, though the command ignores TERM';
+    like $owner->{stderr}, qr/lost: its key \S+ (?:is gone|was changed from outside)/, 'and why';
+    v2_ask('DELETE', '/loss');
+}
+
+{
+    my $owner = hold('/cut');
+    my ($command) = map { children_of($_) } children_of($owner->{pid});
+    my $since = now();
+    kill 'STOP', $etcd->{pid};
+    ok wait_until(sub { !alive($command) }, 10), 'etcd is silent: the command is killed';
+    cmp_ok now() - $since, '<', 4, 'before the key could expire';
+    is finish($owner), 2, 'lost: 2';
+    kill 'CONT', $etcd->{pid};
+    my $next = run_locker([v2('-k', '/cut'), '--', 'true']);
+    is $next->{code}, 0, 'the next one gets the lock when it has expired';
+}
+
+{
+    my $owner = hold('/crash', '-t', 60);
+    my $waiter = start_locker([v2('-k', '/crash', '-v'), '--', 'true']);
+    wait_until(sub { slurp($waiter->{err}) =~ /waiting for/ }, 10, 'a waiter');
+    kill 'KILL', children_of($owner->{pid});
+    is finish($owner), 2, 'supervisor killed: 2';
+    is finish($waiter, 5), 0, 'and the next one starts long before the key would expire';
+}
+
+{
+    # 1000 events of the whole store are kept: both the holder's and the waiter's wait are from before them.
+    my $owner = hold('/events', '-t', 60);
+    my $waiter = start_locker([v2('-k', '/events', '-v'), '--', 'true']);
+    wait_until(sub { slurp($waiter->{err}) =~ /waiting for/ }, 10, 'a waiter');
+    kill 'STOP', $waiter->{pid}, children_of($waiter->{pid});
+    v2_ask('PUT', "/noise/$_", { value => 'x' }) for 1 .. 1100;
+    kill 'CONT', $waiter->{pid}, children_of($waiter->{pid});
+    ok alive($owner->{pid}), 'the holder holds';
+    spew($owner->{go}, '');
+    is finish($owner), 7, 'its command ends';
+    is finish($waiter), 0, 'and the waiter gets the lock';
+}
+
+{
+    # An endpoint that answers nothing costs a try.
+    my $proxy = proxy_start($etcd->{endpoint});
+    my $owner = hold('/proxy', '-t', 5, '-e', "$proxy->{endpoint},$etcd->{endpoint}");
+    proxy_freeze($proxy);
+    my $index = sub { (v2_ask('GET', '/proxy') =~ /"modifiedIndex":(\d+)/)[0] };
+    my $first = $index->();
+    ok wait_until(sub { $index->() > $first }, 10), 'a silent endpoint: renewed through the other one';
+    spew($owner->{go}, '');
+    is finish($owner), 7, 'and nothing is lost';
+    proxy_thaw($proxy);
+    proxy_stop($proxy);
+}
+
+# --- etcd-lock 1.x ---
+
+sub seed {
+    my $place = "$build/t/etcd-lock";
+    my $program = "$place/node_modules/.bin/etcdlocker";
+    if (!-e $program) {
+        mkdir "$build/t";
+        mkdir $place;
+        spew("$place/package.json", '{}');
+        system "cd '$place' && timeout 120 npm install --silent --no-audit --no-fund etcd-lock\@1.1.0 > npm.log 2>&1";
+    }
+    return -e $program ? $program : undef;
+}
+
+SKIP: {
+    my $seed = system('node --version > /dev/null 2>&1') == 0 ? seed() : undef;
+    skip 'node or npm is missing, or npm has no registry: no etcd-lock 1.x', 1 if !defined $seed;
+    my $old = sub { my ($key, $id, @command) = @_; return start([$seed, '-e', etcd_endpoint(), '-k', $key, '-i', $id, '-t', 4, '--', @command]) };
+
+    my $owner = hold('/mixed');
+    my $waiter = $old->('/mixed', 'old', 'sh', '-c', "echo > $dir/old");
+    my $third = start_locker([v2('-k', '/mixed', '-v'), '--', 'true']);
+    wait_until(sub { slurp($third->{err}) =~ /waiting for/ }, 10, 'ours to wait');
+    # It says nothing, so what it must not do is looked for while the lock outlives two TTLs.
+    ok !wait_until(sub { -e "$dir/old" }, 8), 'we hold: 1.x waits';
+    kill 'TERM', $third->{pid};
+    is finish($third), 143, 'ours leaves';
+    spew($owner->{go}, '');
+    is finish($owner), 7, 'we release';
+    ok wait_until(sub { -e "$dir/old" }, 10), '1.x gets the lock';
+    finish($waiter);
+
+    my $holder = $old->('/mixed', 'old', 'sleep', 5);
+    ok wait_until(sub { there('/mixed') }, 10), '1.x holds';
+    my $ours = start_locker([v2('-k', '/mixed', '-v', '-i', 'old'), '--', 'true']);
+    ok wait_until(sub { slurp($ours->{err}) =~ /waiting for \S+: held by old/ }, 10), 'we wait, though it has our id';
+    ok !wait_until(sub { slurp($ours->{err}) =~ /STARTING/ }, 2), 'as long as it holds';
+    finish($holder, 20);
+    is finish($ours, 20), 0, 'and get the lock when it releases';
+
+    my $crashing = $old->('/mixed', 'old', 'sleep', 1);
+    wait_until(sub { there('/mixed') }, 10, '1.x to hold');
+    kill 'KILL', $crashing->{pid};
+    finish($crashing);
+    my $after = run_locker([v2('-k', '/mixed'), '--', 'true'], seconds => 20);
+    is $after->{code}, 0, '1.x is killed: we get the lock when its key has expired';
+
+    # Ten of each, each on and off: never two together.
+    # One process: 1.x does not wait for what its command leaves behind.
+    my $stamper = spew("$dir/stamper", <<'PERL');
+use Fcntl; use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC sleep);
+my ($log, $seconds) = @ARGV;
+sysopen my $out, $log, O_WRONLY | O_APPEND | O_CREAT or die;
+my $end = clock_gettime(CLOCK_MONOTONIC) + $seconds;
+while ((my $now = clock_gettime(CLOCK_MONOTONIC)) < $end) { syswrite $out, sprintf "%d 0 %.6f\n", $$, $now; sleep 0.005 }
+PERL
+    my $log = "$dir/stamps";
+    my @all = map { ($old->('/loop', "old $_", $^X, $stamper, $log, '0.05'), start_locker([v2('-k', '/loop', '-i', "new $_", '-t', 4), '--', $^X, $stamper, $log, '0.05'])) } 1 .. 10;
+    is scalar(grep { finish($_, 60) != 0 } @all), 0, 'ten of each: all have had their turn';
+    my @runs = read_runs($log);
+    is scalar(@runs), 20, 'each once';
+    is check_runs(@runs)->{overlaps}, 0, 'and never two together';
+    ok !there('/loop'), 'no key is left';
+}
+
+done_testing;
