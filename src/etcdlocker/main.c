@@ -5,6 +5,7 @@
 #include "etcdlocker/options.h"
 #include "etcdlocker/outcome.h"
 #include "etcdlocker/sentinel.h"
+#include "etcdlocker/status.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,6 +41,8 @@ obey(enum options_result asked, struct options *options, const char *why)
 		return finish_stdout();
 	case OPTIONS_WRONG:
 		return say_usage_error(why);
+	case OPTIONS_STATUS:
+		return status_run(options, logging_start(options->verbose));
 	case OPTIONS_RUN:
 		break;
 	}

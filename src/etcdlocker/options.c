@@ -106,6 +106,36 @@ set_ping_start(struct options *options, const char *value, char *why, size_t siz
 }
 
 static int
+set_status(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->status = true;
+	return 0;
+}
+
+static int
+set_json(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->json = true;
+	return 0;
+}
+
+static int
+set_watch(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->watch = true;
+	return 0;
+}
+
+static int
 set_verbose(struct options *options, const char *value, char *why, size_t size)
 {
 	(void)value;
@@ -135,6 +165,9 @@ static const struct option_row table[] = {
 	    "the command is a Node.js module: fork() and ping it" },
 	{ "ping", 0, "[=fd|sd_notify]", NULL, NULL, set_ping, "ping the command, over two descriptors" },
 	{ "ping-start", 0, "DURATION", NULL, NULL, set_ping_start, "how long its first answer may take; the TTL" },
+	{ "status", 0, NULL, NULL, NULL, set_status, "say who holds the lock and who waits; runs nothing" },
+	{ "json", 0, NULL, NULL, NULL, set_json, "--status for programs" },
+	{ "watch", 0, NULL, NULL, NULL, set_watch, "--status again and again" },
 	{ "verbose", 'v', NULL, NULL, NULL, set_verbose, "say on stderr what happens, and when" },
 	{ "help", 'h', NULL, NULL, NULL, NULL, "print this and exit" },
 	{ "version", 'V', NULL, NULL, NULL, NULL, "print the version and exit" },
@@ -160,6 +193,7 @@ void
 options_help(FILE *stream)
 {
 	fputs("Usage: etcdlocker [options] [--] command [args...]\n"
+	      "       etcdlocker [options] --status [--json] [--watch]\n"
 	      "Take a distributed lock in etcd, run COMMAND while it is held, kill COMMAND before the lock can be "
 	      "lost.\n\n",
 	    stream);
@@ -327,10 +361,18 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 		snprintf(why, OPTIONS_WHY, "no key: say which lock with -k KEY or ETCD_LOCK_KEY");
 		return OPTIONS_WRONG;
 	}
-	if (optind >= argc) {
+	if (!options->status && optind >= argc) {
 		snprintf(why, OPTIONS_WHY,
 		    "no command: say what to run while the lock is held, as in etcdlocker -k %.64s -- date",
 		    options->key);
+		return OPTIONS_WRONG;
+	}
+	if (options->status && optind < argc) {
+		snprintf(why, OPTIONS_WHY, "--status runs no command; leave '%.64s' out", argv[optind]);
+		return OPTIONS_WRONG;
+	}
+	if (!options->status && (options->json || options->watch)) {
+		snprintf(why, OPTIONS_WHY, "--json and --watch say how --status is to be told; add it");
 		return OPTIONS_WRONG;
 	}
 	if (take_command(options, argv + optind, (size_t)(argc - optind)) == -1) {
@@ -339,7 +381,7 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 	}
 	if (etcdlock_config_check(options->config, why, OPTIONS_WHY) == -1)
 		return OPTIONS_WRONG;
-	return result;
+	return options->status ? OPTIONS_STATUS : OPTIONS_RUN;
 }
 
 void

@@ -15,7 +15,7 @@ struct options {
 	nsec grace;                     /* for COMMAND to end in after a stop signal */
 	int conflict_code;              /* 0 to 255 */
 	int signal;                     /* the stop signal that we send of our own accord */
-	bool verbose;
+	bool verbose, status, json, watch;
 	enum ping_way ping;
 	nsec ping_start;      /* for the first answer; 0: the TTL */
 	char **words;         /* ours */
@@ -24,6 +24,7 @@ struct options {
 
 enum options_result {
 	OPTIONS_RUN,
+	OPTIONS_STATUS,
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
 	OPTIONS_WRONG /* WHY says what, and what would work */

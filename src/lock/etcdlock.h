@@ -181,6 +181,30 @@ typedef void (*etcdlock_txn_fn)(
  * transactions, or ENOMEM. */
 int etcdlock_txn(struct etcdlock *lock, const struct etcdlock_op *ops, size_t count, etcdlock_txn_fn done, void *arg);
 
+/* --- who has a lock --- */
+
+struct etcdlock_contender {
+	const char *id;   /* "" where it gave none (etcdctl) */
+	const char *key;  /* its own in etcd */
+	int64_t revision; /* of the store when it came; with the v2 API the index at which the key was created */
+	int64_t left_ms;  /* of the holder's lease; -1: not known, or one that waits */
+};
+
+/* QUEUE has COUNT contenders, the holder first, then who waits in that order (the v2 API does not tell of them); none:
+ * the lock is free. Or ERROR is a sentence, and else NULL. QUEUE is valid as long as the query. */
+typedef void (*etcdlock_query_fn)(void *arg, const struct etcdlock_contender *queue, size_t count, const char *error);
+
+/* A look at a lock, without taking part. */
+struct etcdlock_query;
+
+/* Ask who has the lock of CONFIG's key, for as long as its connect-timeout. DONE is called once, from the loop, and may
+ * free the query. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
+struct etcdlock_query *etcdlock_query_new(
+    struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_query_fn done, void *arg);
+
+/* At any time; NULL is fine. */
+void etcdlock_query_free(struct etcdlock_query *query);
+
 /* --- what is known of a lock --- */
 
 /* What it was made with. */

@@ -118,6 +118,7 @@ decode_node(const json_t *node, struct v2_node *out)
 	out->directory = json_is_true(json_object_get(node, "dir"));
 	out->created = json_integer_value(json_object_get(node, "createdIndex"));
 	out->modified = json_integer_value(json_object_get(node, "modifiedIndex"));
+	out->ttl_s = json_integer_value(json_object_get(node, "ttl"));
 	out->value = strdup(value == NULL ? "" : value);
 	return out->value != NULL && out->modified > 0;
 }

@@ -28,6 +28,7 @@ struct v2_node {
 	char *value; /* own; "" for a deleted one */
 	bool directory;
 	int64_t created, modified; /* indexes */
+	int64_t ttl_s;             /* what is left; 0: it does not end */
 };
 
 enum v2_verdict {

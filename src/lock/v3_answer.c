@@ -217,6 +217,12 @@ v3_decode_mark(const json_t *answer, int64_t *count)
 }
 
 const char *
+v3_decode_time_left(const json_t *answer, int64_t *left_s)
+{
+	return get_int64(answer, "TTL", left_s);
+}
+
+const char *
 v3_decode_guarded(const json_t *answer, bool *succeeded, int64_t *revision)
 {
 	*succeeded = json_is_true(json_object_get(answer, "succeeded"));

@@ -90,6 +90,9 @@ const char *v3_decode_grant(const json_t *answer, struct v3_grant *grant);
 /* The TTL of a keepalive's answer in seconds; 0: the lease is gone. */
 const char *v3_decode_keepalive(const json_t *answer, int64_t *ttl_s);
 
+/* The seconds that are left of a lease, says the answer to a timetolive request; -1: it is gone. */
+const char *v3_decode_time_left(const json_t *answer, int64_t *left_s);
+
 /* The answer to v3_encode_move(). Where it did not succeed, KV is our key; kv.key == NULL: it is gone. */
 struct v3_move {
 	bool succeeded;

@@ -58,7 +58,7 @@ my $readme = slurp("$source/README");
 like $readme, qr{contrib/quickstart run\b}, 'README shows quickstart run';
 like $readme, qr{contrib/quickstart check\b}, 'and quickstart check';
 for my $example (grep { /etcdlocker -/ } split /\n/, $readme) {
-    my ($words) = $example =~ /(etcdlocker -.*?) -- /;
+    my ($words) = $example =~ /(etcdlocker -.*?)(?: -- |$)/;
     my @unknown = grep { !exists $options{$_} } long_options($words);
     is_deeply \@unknown, [], "README uses known options: $words";
 }

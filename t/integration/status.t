@@ -1,0 +1,77 @@
+# --status: who holds the lock and who waits for it, for people and for programs, with both APIs.
+use strict;
+use warnings;
+use Etcdlocker::Test;
+use JSON::PP;
+use Test::More;
+
+etcd_need();
+my $v2 = (map { "$_->{stdout}$_->{stderr}" } run([$ENV{ETCD} || 'etcd', '--help']))[0] =~ /--enable-v2/;
+my $etcd = etcd_start(arguments => $v2 ? ['--enable-v2'] : []);
+my $key = '/status';
+
+sub status { my (@words) = @_; return run_locker(['-k', $key, @words, '--status']) }
+
+{
+    my $free = status();
+    is $free->{code}, 1, 'a free lock: 1';
+    is $free->{stdout}, "/status is free\n", 'and says so';
+    my $json = status('--json');
+    is_deeply decode_json($json->{stdout}), { lock => $key, held => JSON::PP::false, holder => undef, waiting => [] }, 'in JSON, too';
+}
+
+{
+    # A queue of three tools.
+    my $holder = start_locker(['-k', $key, '-i', "the \e[31mfirst", '-t', 60, '--', 'sleep', 100]);
+    wait_until(sub { keys_left($key) == 1 }, 10, 'a holder');
+    my $watch = start([$locker, '-e', etcd_endpoint(), '-k', $key, '--status', '--watch', '--json']);
+    wait_until(sub { -s $watch->{out} }, 10, 'it to be shown');
+    my $etcdctl = start([etcdctl_cmd('lock', $key)]);
+    ok wait_until(sub { keys_left($key) == 2 }, 10), 'etcdctl waits';
+    my $last = start_locker(['-k', $key, '-i', 'last', '--', 'true']);
+    ok wait_until(sub { keys_left($key) == 3 }, 10), 'and another one';
+
+    my $held = status();
+    is $held->{code}, 0, 'a held lock: 0';
+    like $held->{stdout}, qr{^/status is held\n  holder  the \?\[31mfirst  since revision \d+  5\ds left\n  1       \(no id\) +  since revision \d+\n  2       last +  since revision \d+\n\z}, 'who holds it, who waits, in their order, aligned';
+    my $json = decode_json(status('--json')->{stdout});
+    is $json->{holder}{id}, "the \e[31mfirst", 'in JSON, the id as it is';
+    like $json->{holder}{key}, qr{^/status/[0-9a-f]+$}, 'and the key';
+    cmp_ok $json->{holder}{ttl_left}, '>', 50, 'and what is left of the lease';
+    is_deeply [map { $_->{id} } @{ $json->{waiting} }], ['', 'last'], 'and who waits';
+    cmp_ok $json->{waiting}[0]{revision}, '<', $json->{waiting}[1]{revision}, 'with growing revisions';
+
+    my $shown = sub { return map { decode_json($_) } grep { length } split /\n/, slurp($watch->{out}) };
+    ok wait_until(sub { my $now = ($shown->())[-1]; @{ $now->{waiting} } == 2 }, 10), '--watch shows the queue growing';
+    cmp_ok scalar(my @all = $shown->()), '<=', 3, 'a line for each change';
+    kill 'TERM', $holder->{pid};
+    finish($holder);
+    ok wait_until(sub { my $now = ($shown->())[-1]; $now->{held} && $now->{holder}{id} eq '' }, 10), 'and the hand-over';
+    kill 'INT', $etcdctl->{pid};
+    finish($etcdctl);
+    finish($last);
+    ok wait_until(sub { !($shown->())[-1]{held} }, 10), 'and the end';
+    kill 'INT', $watch->{pid};
+    is finish($watch), 130, 'until it is ended';
+}
+
+SKIP: {
+    skip 'this etcd has no v2 API', 1 if !$v2;
+    my $free = status('--api', 'v2');
+    is "$free->{code} $free->{stdout}", "1 /status is free\n", 'v2: free';
+    my $holder = start_locker(['--api', 'v2', '-k', $key, '-i', 'me', '--', 'sleep', 100]);
+    ok wait_until(sub { status('--api', 'v2')->{code} == 0 }, 10), 'held';
+    like status('--api', 'v2')->{stdout}, qr{^/status is held\n  holder  me  since revision \d+  [56]\ds left\n\z}, 'by whom, and for how long';
+    kill 'TERM', $holder->{pid};
+    finish($holder);
+}
+
+etcd_stop($etcd);
+my $dead = run_locker(['-k', $key, '--connect-timeout', '300ms', '--status']);
+is $dead->{code}, 2, 'etcd out of reach: 2';
+like $dead->{stderr}, qr{^etcdlocker: cannot tell who holds /status: no answer from etcd for 300ms: http://}, 'and says so';
+for my $wrong (['--status', '--', 'true'], ['--json', '--', 'true'], ['--watch', '--', 'true']) {
+    is run_locker(['-k', $key, @$wrong])->{code}, 64, "@$wrong: 64";
+}
+
+done_testing;
