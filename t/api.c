@@ -115,7 +115,12 @@ holding(void)
 	CHECK(etcdlock_lock(lock) == 0);
 	await(ETCDLOCK_RENEWED);
 	CHECK(etcdlock_deadline(lock) > deadline);
-	/* The spans, while held. */
+	/* The spans, while held; while a renewal is under way, too. */
+	CHECK(etcdlock_lock(lock) == 0 && etcdlock_set(lock, "ttl", "60", why, sizeof(why)) == 0);
+	alarm(5);
+	while (etcdlock_deadline(lock) < now() + 50 * SECONDS)
+		event_base_loop(base, EVLOOP_ONCE);
+	seen = 0;
 	CHECK(etcdlock_set(lock, "key", "/x", why, sizeof(why)) == -1 && errno == EINVAL);
 	CHECK(etcdlock_set(lock, "ttl", "1", why, sizeof(why)) == -1 && strstr(why, "too short") != NULL);
 	CHECK(etcdlock_set(lock, "ttl", "300", why, sizeof(why)) == 0);
@@ -191,6 +196,8 @@ writing(void)
 	CHECK(etcdlock_lock(lock) == 0);
 	await(ETCDLOCK_ACQUIRED);
 	CHECK(etcdlock_txn(lock, ops, 0, on_txn, NULL) == -1 && errno == EINVAL);
+	CHECK(etcdlock_txn(lock, NULL, 1, on_txn, NULL) == -1 && errno == EINVAL);
+	CHECK(etcdlock_txn(lock, ops + 1, 1, NULL, NULL) == 0);
 	in_call = true;
 	CHECK(etcdlock_txn(lock, ops, 2, on_txn, NULL) == 0);
 	CHECK(etcdlock_txn(lock, &empty, 1, on_txn, NULL) == 0);
@@ -201,6 +208,117 @@ writing(void)
 	CHECK(etcdlock_unlock(lock) == 0);
 	await(ETCDLOCK_RELEASED);
 	CHECK(etcdlock_txn(lock, &last, 1, on_txn, NULL) == -1 && errno == ENOLCK);
+	etcdlock_free(lock);
+}
+
+static int64_t last_written;
+static size_t late_count;
+
+static void
+on_late(struct etcdlock *lock, enum etcdlock_txn_result result, int64_t revision, const char *error, void *arg)
+{
+	(void)lock;
+	(void)error;
+	(void)arg;
+	CHECK(result == ETCDLOCK_TXN_DONE || result == ETCDLOCK_TXN_NOT_HELD);
+	late_count++;
+	if (result == ETCDLOCK_TXN_DONE)
+		last_written = revision;
+}
+
+/* What is under way when the lock is given up is done before the next one has it, or not at all. */
+static void
+giving_up(void)
+{
+	struct etcdlock *lock = new_lock("first"), *next = new_lock("next");
+	const struct etcdlock_op op = { .key = "/api/late", .value = "x", .len = 1 };
+	const size_t writes = 30;
+
+	CHECK(etcdlock_lock(lock) == 0);
+	await(ETCDLOCK_ACQUIRED);
+	CHECK(etcdlock_lock(next) == 0);
+	await(ETCDLOCK_QUEUE);
+	for (size_t i = 0; i < writes; i++)
+		CHECK(etcdlock_txn(lock, &op, 1, on_late, NULL) == 0);
+	CHECK(etcdlock_unlock(lock) == 0);
+	alarm(20);
+	while (etcdlock_state(next) != ETCDLOCK_HELD || late_count < writes)
+		event_base_loop(base, EVLOOP_ONCE);
+	CHECK(last_written < etcdlock_revision(next));
+	seen = 0;
+	CHECK(etcdlock_unlock(next) == 0);
+	await(ETCDLOCK_RELEASED);
+	etcdlock_free(next);
+	etcdlock_free(lock);
+}
+
+struct doomed {
+	struct etcdlock_client *client;
+	struct etcdlock_query *query;
+	bool gone;
+};
+
+static void
+on_txn_free(struct etcdlock *lock, enum etcdlock_txn_result result, int64_t revision, const char *error, void *arg)
+{
+	struct doomed *doomed = arg;
+
+	(void)result;
+	(void)revision;
+	(void)error;
+	etcdlock_free(lock);
+	etcdlock_client_free(doomed->client);
+	doomed->gone = true;
+}
+
+static void
+on_answer_free(void *arg, const struct etcdlock_contender *queue, size_t count, const char *error)
+{
+	struct doomed *doomed = arg;
+
+	(void)queue;
+	CHECK(!in_call && error == NULL && count == 0);
+	etcdlock_query_free(doomed->query);
+	etcdlock_client_free(doomed->client);
+	doomed->gone = true;
+}
+
+/* Whoever frees everything from inside the other callbacks does no harm either. */
+static void
+freeing_all(void)
+{
+	const struct etcdlock_op op = { .key = "/api/one", .value = "x", .len = 1 };
+	struct doomed doomed = { .client = etcdlock_client_new(base, config, NULL, NULL, why, sizeof(why)) };
+	struct etcdlock *lock = etcdlock_new(doomed.client, config, on_event, NULL);
+
+	CHECK(lock != NULL && etcdlock_lock(lock) == 0);
+	await(ETCDLOCK_ACQUIRED);
+	CHECK(etcdlock_txn(lock, &op, 1, on_txn_free, &doomed) == 0);
+	alarm(20);
+	while (!doomed.gone)
+		event_base_loop(base, EVLOOP_ONCE);
+	/* Its key is there until its lease ends: ask for another one. */
+	CHECK(etcdlock_config_set(config, "key", "/api/free", why, sizeof(why)) == 0);
+	doomed = (struct doomed){ .client = etcdlock_client_new(base, config, NULL, NULL, why, sizeof(why)) };
+	doomed.query = etcdlock_query_new(doomed.client, config, on_answer_free, &doomed);
+	CHECK(doomed.query != NULL);
+	while (!doomed.gone)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* To change something else does not make a lock wait that was not to. */
+static void
+not_waiting(void)
+{
+	struct etcdlock *lock;
+
+	CHECK(etcdlock_config_set(config, "wait", "0", why, sizeof(why)) == 0);
+	lock = new_lock("hasty");
+	CHECK(etcdlock_lock(lock) == 0 && etcdlock_set(lock, "ttl", "30", why, sizeof(why)) == 0);
+	await(ETCDLOCK_ACQUIRED);
+	seen = 0;
+	CHECK(etcdlock_unlock(lock) == 0);
+	await(ETCDLOCK_RELEASED);
 	etcdlock_free(lock);
 }
 
@@ -255,7 +373,10 @@ main(int argc, char *argv[])
 	holding();
 	waiting();
 	writing();
+	giving_up();
 	freeing();
+	freeing_all();
+	not_waiting();
 	unreachable();
 	etcdlock_client_free(client);
 	etcdlock_config_free(config);

@@ -56,30 +56,25 @@ notify_read(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1])
 		struct cmsghdr align;
 	} control;
 	struct iovec data = { message, NOTIFY_MESSAGE };
+	struct msghdr header = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
+	};
+	ssize_t len = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+	bool trusted = false;
 
-	for (;;) {
-		struct msghdr header = { .msg_iov = &data,
-			.msg_iovlen = 1,
-			.msg_control = control.bytes,
-			.msg_controllen = sizeof(control.bytes) };
-		ssize_t len = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-		bool trusted = false;
+	if (len == -1)
+		return 0;
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part != NULL; part = CMSG_NXTHDR(&header, part)) {
+		struct ucred sender;
 
-		if (len == -1)
-			return 0;
-		for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part != NULL; part = CMSG_NXTHDR(&header, part)) {
-			struct ucred sender;
-
-			if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS)
-				continue;
-			memcpy(&sender, CMSG_DATA(part), sizeof(sender));
-			trusted = is_trusted(&sender, command);
-		}
-		descriptors_drop_received(&header);
-		message[len] = '\0';
-		if (trusted && len > 0)
-			return (size_t)len;
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS)
+			continue;
+		memcpy(&sender, CMSG_DATA(part), sizeof(sender));
+		trusted = is_trusted(&sender, command);
 	}
+	descriptors_drop_received(&header);
+	message[len] = '\0';
+	return trusted ? (size_t)len : 0;
 }
 
 const char *

@@ -14,8 +14,8 @@
 /* A new socket, close-on-exec and non-blocking, and its name in ADDRESS. Returns it, or -1 with errno. */
 __attribute__((warn_unused_result)) int notify_open(char address[NOTIFY_ADDRESS]);
 
-/* One message of a process of COMMAND's user, of ours or of root's, NUL-terminated; others' are dropped. Returns its
- * length, 0 where there is none. */
+/* Reads one message: of a process of COMMAND's user, of ours or of root's, NUL-terminated; others' are dropped. Returns
+ * its length, 0 where there was none of these. */
 size_t notify_read(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1]);
 
 /* The value of NAME ("WATCHDOG=") in MESSAGE, up to the end of its line: a pointer into it and *LEN; or NULL. */

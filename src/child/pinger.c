@@ -60,9 +60,10 @@ flush(struct pinger *pinger)
 		if (len == -1 && errno == EINTR)
 			continue;
 		if (len == -1) {
-			/* Any other error shows at the reading end, too. */
 			if (errno == EAGAIN)
 				event_add(pinger->writable, NULL);
+			else if (!timer_armed(&pinger->closed))
+				timer_arm(pinger->loop, &pinger->closed, clock_now() + CLOSED_PAUSE);
 			return;
 		}
 		strbuf_consume(&pinger->unsent, (size_t)len);
@@ -142,8 +143,8 @@ on_pong(struct pinger *pinger, int64_t number)
 		return;
 	}
 	if (!pinger->outstanding || number != pinger->number) {
-		fail(pinger, "answered with pong %" PRId64 " %s%" PRId64, number,
-		    pinger->outstanding ? "to ping " : "when it had answered all up to ", pinger->number);
+		fail(pinger, "answered with pong %" PRId64 "%s%" PRId64, number,
+		    pinger->outstanding ? " to ping " : ", having answered already ping ", pinger->number);
 		return;
 	}
 	pinger->outstanding = false;
@@ -251,19 +252,15 @@ on_notified(evutil_socket_t fd, short what, void *arg)
 {
 	struct pinger *pinger = arg;
 	char message[NOTIFY_MESSAGE + 1];
-	const char *value;
 	size_t len;
 
 	(void)what;
 	/* One a round: whoever floods us must not starve the rest. */
 	if (notify_read(fd, pinger->command, message) == 0 || pinger->quiet)
 		return;
-	value = notify_find(message, "WATCHDOG=", &len);
-	if (value == NULL)
-		return;
-	if (len == 7 && strncmp(value, "trigger", len) == 0) {
+	if (notify_find(message, "WATCHDOG=trigger", &len) != NULL && len == 0) {
 		fail(pinger, "said WATCHDOG=trigger");
-	} else if (len == 1 && *value == '1') {
+	} else if (notify_find(message, "WATCHDOG=1", &len) != NULL && len == 0) {
 		pinger->answered = true;
 		timer_arm(pinger->loop, &pinger->due, clock_add(clock_now(), pinger->limit));
 	}
@@ -278,6 +275,11 @@ add_far(struct pinger *pinger, int fd, int to)
 	fd = descriptors_move_above(fd, SPAWN_PASS_MAX);
 	if (fd == -1)
 		return -1;
+	if (to > SPAWN_PASS_MAX) {
+		close(fd);
+		errno = EMFILE;
+		return -1;
+	}
 	pinger->far[pinger->far_count++] = (struct spawn_pass){ .from = fd, .to = to };
 	return 0;
 }

@@ -99,9 +99,12 @@ set_ping_start(struct options *options, const char *value, char *why, size_t siz
 {
 	const char *wrong;
 
-	if (duration_parse(value, &options->ping_start, &wrong) == 0 && options->ping_start > 0)
-		return 0;
-	snprintf(why, size, "'%.64s' is %s", value, options->ping_start == 0 ? "no time to answer in" : wrong);
+	if (duration_parse(value, &options->ping_start, &wrong) == 0) {
+		if (options->ping_start > 0)
+			return 0;
+		wrong = "no time to answer in";
+	}
+	snprintf(why, size, "'%.64s' is %s", value, wrong);
 	return -1;
 }
 
@@ -369,6 +372,10 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 	}
 	if (options->status && optind < argc) {
 		snprintf(why, OPTIONS_WHY, "--status runs no command; leave '%.64s' out", argv[optind]);
+		return OPTIONS_WRONG;
+	}
+	if (options->ping_start > 0 && options->ping == PING_WAY_NONE) {
+		snprintf(why, OPTIONS_WHY, "--ping-start is about the first ping; add -n or --ping");
 		return OPTIONS_WRONG;
 	}
 	if (!options->status && (options->json || options->watch)) {

@@ -176,9 +176,9 @@ wait_start(struct v2 *v2)
 {
 	struct etcdlock_client *client = v2->lock->client;
 	char *path = v2_encode_wait(v2->lock->key, v2->known + 1), *url = NULL;
-	/* On a connection of its own, and in a lane of its own, for it takes as long as it takes. */
+	/* On a connection of its own, for it takes as long as it takes. */
 	struct http_spec spec = {
-		.method = "GET", .lane = v2, .once = true, .max_body = WAIT_MAX_BODY, .on_done = on_wait_done, .arg = v2
+		.method = "GET", .once = true, .max_body = WAIT_MAX_BODY, .on_done = on_wait_done, .arg = v2
 	};
 
 	wait_stop(v2);

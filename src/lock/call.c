@@ -107,7 +107,7 @@ call_send(struct call *call)
 		return false;
 	spec.url = url;
 	spec.unix_socket = attempt->endpoint->unix_socket;
-	spec.lane = attempt->endpoint;
+	spec.lane = &attempt->endpoint->lane;
 	spec.time_limit = try_limit(call);
 	spec.arg = attempt;
 	attempt->sent = clock_now();

@@ -136,7 +136,10 @@ set_refresh(struct etcdlock_config *config, const char *value, const struct comp
 static int
 set_wait(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
-	return parse_ms(value, &config->timing.wait_ms, why);
+	if (strcmp(value, "never") != 0)
+		return parse_ms(value, &config->timing.wait_ms, why);
+	config->timing.wait_ms = -1;
+	return 0;
 }
 
 static int

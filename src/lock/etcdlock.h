@@ -64,6 +64,7 @@ enum etcdlock_failure {
 /* Levels of the log function, as in syslog's order. */
 enum etcdlock_log_level { ETCDLOCK_LOG_ERROR, ETCDLOCK_LOG_WARNING, ETCDLOCK_LOG_NOTICE, ETCDLOCK_LOG_DEBUG };
 
+/* Called from inside of any function here, which it must not call itself. */
 typedef void (*etcdlock_log_fn)(void *arg, int level, const char *line);
 typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event event, void *arg);
 
@@ -77,7 +78,7 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *   id               who we are, for people to read; the host name
  *   ttl              the lease's length, whole seconds; 60
  *   refresh          the renewal period; half the TTL
- *   wait             give up waiting for the lock after this long, 0: at once; never
+ *   wait             give up waiting for the lock after this long, 0: at once; "never"
  *   connect-timeout  how long every endpoint may be out of reach, before the lock is in the queue; 5s
  *   grace            how long before the deadline ETCDLOCK_EXPIRING comes; 10s, or what fits
  *   lock-delay       wait this long when a holder has vanished without saying so; 1s
@@ -127,7 +128,8 @@ struct etcdlock_client *etcdlock_client_new(struct event_base *base, const struc
 void etcdlock_client_free(struct etcdlock_client *client);
 
 /* A lock, idle, with the key, the id and the spans of CONFIG, which is not needed any more afterwards. ON_EVENT is
- * called with ARG. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
+ * called with ARG, and must not be NULL.
+ * Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
 struct etcdlock *etcdlock_new(
     struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_event_fn on_event, void *arg);
 
@@ -176,9 +178,10 @@ typedef void (*etcdlock_txn_fn)(
 
 /* Carry out OPS (COUNT of them, copied; etcd takes 128, each key once) in one transaction that etcd does only while
  * LOCK's key is there: what a holder that was paused sends too late does nothing. Transactions of one lock are sent one
- * after the other, and never repeated. DONE is called from the loop, unless the lock is freed before. Returns 0; -1
- * with errno ENOLCK where the lock is not owned, EINVAL where COUNT is 0, ENOTSUP with an API that has no
- * transactions, or ENOMEM. */
+ * after the other, and never repeated; what is not sent yet when the lock is
+ * given up is not sent any more. DONE (NULL: nobody wants to know) is called from the loop, unless the lock is freed
+ * before. Returns 0; -1 with errno ENOLCK where the lock is not owned, EINVAL where COUNT is 0, ENOTSUP with an API
+ * that has no transactions, or ENOMEM. */
 int etcdlock_txn(struct etcdlock *lock, const struct etcdlock_op *ops, size_t count, etcdlock_txn_fn done, void *arg);
 
 /* --- who has a lock --- */

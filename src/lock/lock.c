@@ -276,8 +276,8 @@ lock_our_turn(struct etcdlock *lock, const struct place *place)
 	}
 	start = clock_add(lock->vanished, lock->timing.delay_ms * NSEC_PER_MSEC);
 	if (lock->succession == SUCCESSION_VANISHED && now < start) {
-		log_msg(&lock->client->log, LEVEL_DEBUG,
-		    "the holder vanished without releasing: waiting for the lock delay");
+		log_msg(
+		    &lock->client->log, LEVEL_DEBUG, "the holder is gone without a word: waiting for the lock delay");
 		if (lock->state != ETCDLOCK_WAITING)
 			lock->ops->follow(lock->backend);
 		lock_settle(lock, place);
@@ -484,9 +484,12 @@ lock_timing_changed(struct etcdlock *lock)
 {
 	const struct timing *timing = &lock->timing;
 
-	if (is_acquiring(lock))
+	/* Not to wait at all is dealt with when our place is known. */
+	if (lock->state == ETCDLOCK_WAITING || (is_acquiring(lock) && timing->wait_ms != 0))
 		arm(lock, &lock->wait,
 		    timing->wait_ms < 0 ? NSEC_NEVER : clock_add(lock->began, timing->wait_ms * NSEC_PER_MSEC));
+	else
+		timer_disarm(lock->client->loop, &lock->wait);
 	if (!lock_owned(lock))
 		return;
 	count_term(lock, &lock->term);
@@ -522,6 +525,9 @@ lock_left(struct etcdlock *lock)
 	lock_timers_stop(lock);
 	lock->ops->stop(lock->backend);
 	lock->deadline = 0;
+	/* What there was to say of a loss was said with it. */
+	if (lock->failure == ETCDLOCK_FAILURE_NONE)
+		lock->error[0] = '\0';
 	lock_set_state(lock, ETCDLOCK_IDLE);
 	lock_post(lock, lock->refused ? ETCDLOCK_REFUSED : ETCDLOCK_RELEASED);
 }

@@ -11,12 +11,24 @@
 #include "lock/config.h"
 #include "lock/lease.h"
 
+#include <sys/queue.h>
+
 /* How we came to be the first in the queue, which decides about the lock delay. */
 enum succession {
 	SUCCESSION_NONE,     /* nobody was ahead of us when we came */
 	SUCCESSION_WAITING,  /* somebody is ahead of us */
 	SUCCESSION_CLEAN,    /* the one ahead of us said that its command was dead */
 	SUCCESSION_VANISHED, /* it vanished at the time VANISHED: its command may be dying */
+};
+
+/* What became of a transaction of the user's, on its way to him. */
+struct lock_result {
+	etcdlock_txn_fn done;
+	void *arg;
+	enum etcdlock_txn_result result;
+	int64_t revision;
+	char error[384];
+	TAILQ_ENTRY(lock_result) link;
 };
 
 struct etcdlock {
@@ -53,6 +65,7 @@ struct etcdlock {
 
 	enum etcdlock_event pending[ETCDLOCK_EVENTS];
 	size_t pending_count;
+	TAILQ_HEAD(, lock_result) results;
 	struct event *deliver;
 	bool *freed; /* set while an event is delivered: the callback may free the lock */
 };
@@ -65,6 +78,9 @@ bool lock_owned(const struct etcdlock *lock);
 
 /* Queue EVENT for the user, unless it is queued already. */
 void lock_post(struct etcdlock *lock, enum etcdlock_event event);
+
+/* Queue RESULT, from malloc(), which it takes. */
+void lock_post_result(struct etcdlock *lock, struct lock_result *result);
 
 void lock_timers_init(struct etcdlock *lock);
 void lock_timers_stop(struct etcdlock *lock);

@@ -13,10 +13,21 @@ static void
 on_deliver(evutil_socket_t fd, short what, void *arg)
 {
 	struct etcdlock *lock = arg;
+	struct lock_result *result;
 	bool freed = false;
 
 	(void)fd;
 	(void)what;
+	while ((result = TAILQ_FIRST(&lock->results)) != NULL) {
+		TAILQ_REMOVE(&lock->results, result, link);
+		lock->freed = &freed;
+		if (result->done != NULL)
+			result->done(lock, result->result, result->revision, result->error, result->arg);
+		free(result);
+		if (freed)
+			return;
+		lock->freed = NULL;
+	}
 	while (lock->pending_count > 0) {
 		enum etcdlock_event event = lock->pending[0];
 
@@ -40,6 +51,13 @@ lock_post(struct etcdlock *lock, enum etcdlock_event event)
 	event_active(lock->deliver, EV_READ, 0);
 }
 
+void
+lock_post_result(struct etcdlock *lock, struct lock_result *result)
+{
+	TAILQ_INSERT_TAIL(&lock->results, result, link);
+	event_active(lock->deliver, EV_READ, 0);
+}
+
 struct etcdlock *
 etcdlock_new(
     struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_event_fn on_event, void *arg)
@@ -49,6 +67,10 @@ etcdlock_new(
 
 	if (etcdlock_config_check(config, why, sizeof(why)) == -1)
 		return NULL;
+	if (on_event == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
 	lock = calloc(1, sizeof(*lock));
 	if (lock == NULL)
 		return NULL;
@@ -56,6 +78,7 @@ etcdlock_new(
 	lock->asked = lock->timing = config->timing;
 	(void)timing_resolve(&lock->timing, why, sizeof(why)); /* checked */
 	lock->renewal = config->renewal;
+	TAILQ_INIT(&lock->results);
 	lock->on_event = on_event;
 	lock->arg = arg;
 	lock->ahead = -1;
@@ -79,6 +102,8 @@ etcdlock_new(
 void
 etcdlock_free(struct etcdlock *lock)
 {
+	struct lock_result *result, *next;
+
 	if (lock == NULL)
 		return;
 	if (lock->freed != NULL)
@@ -90,6 +115,10 @@ etcdlock_free(struct etcdlock *lock)
 	}
 	if (lock->deliver != NULL)
 		event_free(lock->deliver);
+	for (result = TAILQ_FIRST(&lock->results); result != NULL; result = next) {
+		next = TAILQ_NEXT(result, link);
+		free(result);
+	}
 	free(lock->key);
 	free(lock->id);
 	free(lock->holder);
@@ -171,8 +200,12 @@ etcdlock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_re
 int
 etcdlock_txn(struct etcdlock *lock, const struct etcdlock_op *ops, size_t count, etcdlock_txn_fn done, void *arg)
 {
-	if (count == 0 || lock->ops->txn == NULL) {
-		errno = count == 0 ? EINVAL : ENOTSUP;
+	bool good = count > 0 && ops != NULL;
+
+	for (size_t i = 0; good && i < count; i++)
+		good = ops[i].key != NULL;
+	if (!good || lock->ops->txn == NULL) {
+		errno = good ? ENOTSUP : EINVAL;
 		return -1;
 	}
 	if (!lock_owned(lock)) {

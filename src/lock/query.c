@@ -30,6 +30,9 @@ struct etcdlock_query {
 	char *holder;          /* v2 */
 	struct etcdlock_contender *contenders;
 	size_t count;
+	struct event *deliver;
+	bool failed;
+	char error[CALL_TEXT + 256];
 };
 
 static void
@@ -37,8 +40,21 @@ finish(struct etcdlock_query *query, const char *error)
 {
 	call_stop(&query->call);
 	timer_disarm(query->client->loop, &query->limit);
-	/* Last, for it may free the query. */
-	query->done(query->arg, query->contenders, error == NULL ? query->count : 0, error);
+	query->failed = error != NULL;
+	snprintf(query->error, sizeof(query->error), "%s", error == NULL ? "" : error);
+	event_active(query->deliver, EV_READ, 0);
+}
+
+/* With nothing of ours on the stack: what is called may free everything. */
+static void
+on_deliver(evutil_socket_t fd, short what, void *arg)
+{
+	struct etcdlock_query *query = arg;
+
+	(void)fd;
+	(void)what;
+	query->done(
+	    query->arg, query->contenders, query->failed ? 0 : query->count, query->failed ? query->error : NULL);
 }
 
 static void
@@ -228,7 +244,9 @@ etcdlock_query_new(
 	call_init(&query->call, client, &owner);
 	query->call.owner.arg = query;
 	query->stage = config->v2 ? QUERY_KEY : QUERY_QUEUE;
-	if (query->key == NULL || v3_names_init(&query->names, config->key, config->id, 0) == -1)
+	query->deliver = loop_event(client->loop, -1, 0, PRIORITY_REST, on_deliver, query);
+	if (query->key == NULL || query->deliver == NULL ||
+	    v3_names_init(&query->names, config->key, config->id, 0) == -1)
 		begun = -1;
 	else if (config->v2)
 		begun = call_request(&query->call, "GET", v2_encode_read(query->key), TRY_LIMIT);
@@ -250,6 +268,8 @@ etcdlock_query_free(struct etcdlock_query *query)
 		return;
 	call_stop(&query->call);
 	timer_disarm(query->client->loop, &query->limit);
+	if (query->deliver != NULL)
+		event_free(query->deliver);
 	v3_queue_free(&query->queue);
 	v3_names_free(&query->names);
 	free(query->contenders);

@@ -20,8 +20,8 @@ enum v3_stage {
 /* What tells what happens to our key and to the one ahead of us. */
 struct v3_watch {
 	struct watcher watcher;
-	char *predecessor; /* NULL: only our own key */
-	int64_t start;     /* the first revision that it tells of */
+	char *predecessor;              /* NULL: only our own key */
+	int64_t own_start, ahead_start; /* the first revisions that it tells of */
 	bool wanted;
 	struct timer retry;
 	struct backoff backoff;
@@ -37,7 +37,8 @@ struct v3 {
 	struct lease_term kept;  /* with keepalives: the last one that was answered */
 	int64_t create_revision; /* of our key; 0: no key */
 	int64_t mod_revision;    /* of our key, as last known */
-	int64_t seen;            /* everything up to this revision of the store is known */
+	int64_t seen_own;        /* what happened to our key up to this revision of the store is known */
+	int64_t seen_ahead;      /* the same of the key ahead of us */
 	bool full;               /* etcd is out of space, so renewals are keepalives for now */
 	bool foreign;            /* somebody else wrote our key, which may have taken it off its lease */
 	char *predecessor;       /* the key ahead of us, or NULL */

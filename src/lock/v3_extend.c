@@ -74,7 +74,7 @@ v3_join(void *arg)
 	lease_retire_all(&v3->ledger);
 	v3_revoke_next(v3);
 	v3->held = NULL;
-	v3->create_revision = v3->mod_revision = v3->seen = 0;
+	v3->create_revision = v3->mod_revision = v3->seen_own = v3->seen_ahead = 0;
 	v3->full = v3->foreign = false;
 	v3_names_free(&v3->names);
 	grant(v3, V3_STAGE_JOIN_GRANT);
@@ -129,10 +129,10 @@ on_granted(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 		if (wrong != NULL)
 			return v3_senseless(wrong, text);
 		v3->fresh->ttl = granted.ttl_s * NSEC_PER_SEC;
-		if (granted.ttl_s != v3->lock->timing.ttl_s)
+		if (granted.ttl_s != v3->asked_s)
 			log_msg(&v3->lock->client->log, LEVEL_DEBUG,
 			    "etcd granted a TTL of %llds instead of %llds, which is what counts",
-			    (long long)granted.ttl_s, (long long)v3->lock->timing.ttl_s);
+			    (long long)granted.ttl_s, (long long)v3->asked_s);
 	}
 	if (v3->leaving)
 		v3_leave_next(v3);
@@ -175,6 +175,8 @@ on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 	/* An earlier transaction of ours came through after all: take its lease, and go on to the newer one. */
 	if (!done)
 		move_key(v3);
+	else if (v3->asked_s != v3->lock->timing.ttl_s)
+		grant(v3, V3_STAGE_RENEW_GRANT); /* the TTL was changed meanwhile */
 	v3_revoke_next(v3);
 	lock_renewed(v3->lock, &term);
 }
@@ -259,6 +261,7 @@ on_lease_gone(struct v3 *v3, char text[CALL_TEXT])
 static enum call_verdict
 on_no_space(struct v3 *v3)
 {
+	v3->asked_s = 0; /* nothing was changed */
 	if (!v3->full)
 		log_msg(&v3->lock->client->log, LEVEL_NOTICE,
 		    "etcd is out of space: renewing by keepalives until there is some");

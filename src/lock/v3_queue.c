@@ -74,7 +74,7 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 	free(v3->predecessor);
 	v3->predecessor = predecessor;
 	/* Back as well: a watch that tells some things twice does no harm. */
-	v3->seen = queue->revision;
+	v3->seen_own = v3->seen_ahead = queue->revision;
 	place.holder = holder == NULL ? NULL : holder->value;
 	place.term =
 	    v3_on_keepalives(v3) ? v3->kept : (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl };

@@ -166,8 +166,11 @@ v3_encode_guarded(const struct v3_names *names, int64_t create_revision, const s
 
 	for (size_t i = 0; good && i < count; i++)
 		good = json_array_append_new(list, encode_op(&ops[i])) == 0;
+	/* The released mark, upon which the next one starts, changes the value and leaves the key. */
 	if (good)
-		return txn(names, "CREATE", "create_revision", create_revision, list, json_array());
+		return dump(json_pack("{s[{ss ss ss so}, {ss ss ss ss}] so s[]}", "compare", "target", "CREATE",
+		    "result", "EQUAL", "key", names->key64, "create_revision", json_int64(create_revision), "target",
+		    "VALUE", "result", "EQUAL", "key", names->key64, "value", names->id64, "success", list, "failure"));
 	json_decref(list);
 	return NULL;
 }

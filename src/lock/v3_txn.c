@@ -18,10 +18,10 @@
 struct v3_txn {
 	struct v3 *v3;
 	char *body;
-	nsec deadline;
-	etcdlock_txn_fn done;
-	void *arg;
+	int64_t created; /* the create revision that guards it */
+	struct lock_result *result;
 	struct http_request *request;
+	struct endpoint *endpoint;
 	TAILQ_ENTRY(v3_txn) link;
 };
 
@@ -30,6 +30,7 @@ txn_free(struct v3_txn *txn)
 {
 	TAILQ_REMOVE(&txn->v3->txns, txn, link);
 	http_cancel(txn->request);
+	free(txn->result);
 	free(txn->body);
 	free(txn);
 }
@@ -38,15 +39,15 @@ static void
 txn_end(struct v3_txn *txn, enum etcdlock_txn_result result, int64_t revision, const char *error)
 {
 	struct v3 *v3 = txn->v3;
-	struct etcdlock *lock = v3->lock;
-	etcdlock_txn_fn done = txn->done;
-	void *arg = txn->arg;
 
+	txn->result->result = result;
+	txn->result->revision = revision;
+	snprintf(txn->result->error, sizeof(txn->result->error), "%s", error);
+	lock_post_result(v3->lock, txn->result);
+	txn->result = NULL;
 	txn_free(txn);
-	/* Before the callback, which may free the lock. */
 	if (!TAILQ_EMPTY(&v3->txns))
-		timer_arm(lock->client->loop, &v3->next_txn, clock_now());
-	done(lock, result, revision, error, arg);
+		timer_arm(v3->lock->client->loop, &v3->next_txn, clock_now());
 }
 
 static void
@@ -62,14 +63,18 @@ on_done(void *arg, const struct http_response *response)
 
 	txn->request = NULL;
 	if (response->error != NULL) {
+		endpoints_failed(txn->v3->lock->client->endpoints, txn->endpoint);
 		snprintf(full, sizeof(full), "no answer: %s", response->error);
 		txn_end(txn, response->sent ? ETCDLOCK_TXN_UNSURE : ETCDLOCK_TXN_REFUSED, 0, full);
 		return;
 	}
 	verdict = v3_judge(response->status, response->body, response->len, &answer, text);
 	if (verdict != V3_OK) {
-		/* A member that gives up waiting for the others does not know what becomes of it. */
-		txn_end(txn, verdict == V3_TRANSIENT ? ETCDLOCK_TXN_UNSURE : ETCDLOCK_TXN_REFUSED, 0, text);
+		/* Only etcd's own word is a no: who gives up waiting for the others, and who cannot be understood, may
+		 * have done it. */
+		txn_end(txn,
+		    verdict == V3_REFUSED || verdict == V3_NO_SPACE ? ETCDLOCK_TXN_REFUSED : ETCDLOCK_TXN_UNSURE, 0,
+		    text);
 		return;
 	}
 	wrong = v3_decode_guarded(answer, &succeeded, &revision);
@@ -86,24 +91,25 @@ static void
 on_next(void *arg)
 {
 	struct v3 *v3 = arg;
-	struct etcdlock_client *client = v3->lock->client;
+	struct etcdlock *lock = v3->lock;
+	struct etcdlock_client *client = lock->client;
 	struct v3_txn *txn = TAILQ_FIRST(&v3->txns);
 	struct http_spec spec = { .once = true, .max_body = TXN_MAX_BODY, .on_done = on_done };
-	const struct endpoint *endpoint = endpoints_current(client->endpoints);
 	nsec left;
 	char *url;
 
 	if (txn == NULL || txn->request != NULL)
 		return;
-	left = txn->deadline - clock_now();
-	if (left <= 0) {
-		txn_end(txn, ETCDLOCK_TXN_NOT_HELD, 0, "not sent before the lock's deadline");
+	left = lock->deadline - clock_now();
+	if (!lock_owned(lock) || txn->created != v3->create_revision || left <= 0) {
+		txn_end(txn, ETCDLOCK_TXN_NOT_HELD, 0, "not sent before the lock was given up or lost");
 		return;
 	}
-	url = str_printf("%s/v3/kv/txn", endpoint->url);
+	txn->endpoint = endpoints_current(client->endpoints);
+	url = str_printf("%s/v3/kv/txn", txn->endpoint->url);
 	spec.url = url;
-	spec.unix_socket = endpoint->unix_socket;
-	spec.lane = endpoint;
+	spec.unix_socket = txn->endpoint->unix_socket;
+	spec.lane = &txn->endpoint->lane;
 	spec.body = txn->body;
 	spec.time_limit = left < TXN_LIMIT ? left : TXN_LIMIT;
 	spec.arg = txn;
@@ -122,14 +128,17 @@ v3_txn_start(void *arg, const struct etcdlock_op *ops, size_t count, etcdlock_tx
 
 	if (txn == NULL)
 		return -1;
-	*txn = (struct v3_txn){ .v3 = v3, .deadline = v3->lock->deadline, .done = done, .arg = done_arg };
+	*txn = (struct v3_txn){ .v3 = v3, .created = v3->create_revision };
 	TAILQ_INSERT_TAIL(&v3->txns, txn, link);
+	txn->result = calloc(1, sizeof(*txn->result));
 	txn->body = v3_encode_guarded(&v3->names, v3->create_revision, ops, count);
-	if (txn->body == NULL) {
+	if (txn->body == NULL || txn->result == NULL) {
 		txn_free(txn);
 		errno = ENOMEM;
 		return -1;
 	}
+	txn->result->done = done;
+	txn->result->arg = done_arg;
 	timer_arm(v3->lock->client->loop, &v3->next_txn, clock_now());
 	return 0;
 }

@@ -67,6 +67,8 @@ static void
 on_events(struct v3 *v3, const json_t *object, const struct v3_watch_message *message)
 {
 	const struct watch_stream *stream = v3->watch.watcher.stream;
+	bool own = false;
+	int64_t *seen;
 
 	for (size_t i = 0; i < message->events; i++) {
 		struct v3_event event;
@@ -78,14 +80,17 @@ on_events(struct v3 *v3, const json_t *object, const struct v3_watch_message *me
 			return;
 		}
 		/* Some versions send what is older than the start. */
-		if (event.kv.mod_revision >= v3->watch.start)
+		own = v3->names.key != NULL && strcmp(event.kv.key, v3->names.key) == 0;
+		if (event.kv.mod_revision >= (own ? v3->watch.own_start : v3->watch.ahead_start))
 			on_event(v3, &event);
 		v3_event_free(&event);
 		if (v3->watch.watcher.stream != stream)
 			return; /* the event ended this watch */
 	}
-	if (message->events > 0 && message->revision > v3->seen)
-		v3->seen = message->revision;
+	/* One watch may be behind the other. */
+	seen = own ? &v3->seen_own : &v3->seen_ahead;
+	if (message->events > 0 && message->revision > *seen)
+		*seen = message->revision;
 }
 
 static void
@@ -97,7 +102,7 @@ on_message(void *arg, const json_t *object)
 
 	if (wrong == NULL && message.compact_revision > 0) {
 		/* What happened before it is not told any more: look. */
-		v3->seen = message.compact_revision - 1;
+		v3->seen_own = v3->seen_ahead = message.compact_revision - 1;
 		v3_look(v3);
 	}
 	if (wrong == NULL)
@@ -118,12 +123,13 @@ encode(void *arg, char *requests[WATCHER_WATCHES])
 	struct v3 *v3 = arg;
 	struct v3_watch *watch = &v3->watch;
 
-	watch->start = v3->seen + 1;
-	requests[0] = v3_encode_watch(v3->names.key, watch->start, false);
+	watch->own_start = v3->seen_own + 1;
+	watch->ahead_start = v3->seen_ahead + 1;
+	requests[0] = v3_encode_watch(v3->names.key, watch->own_start, false);
 	if (requests[0] == NULL || watch->predecessor == NULL)
 		return requests[0] != NULL;
 	/* Only the value that a deleted key had tells a release from an expiry. */
-	requests[1] = v3_encode_watch(watch->predecessor, watch->start, true);
+	requests[1] = v3_encode_watch(watch->predecessor, watch->ahead_start, true);
 	if (requests[1] != NULL)
 		return 2;
 	free(requests[0]);

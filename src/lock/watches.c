@@ -272,7 +272,6 @@ stream_send(struct watch_stream *stream, const char *body)
 	char *url = str_printf("%s/v3/watch", stream->endpoint->url);
 	struct http_spec spec = { .url = url,
 		.unix_socket = stream->endpoint->unix_socket,
-		.lane = stream->endpoint,
 		.body = body,
 		.require_leader = true,
 		.max_body = MESSAGE_LIMIT,

@@ -2,6 +2,8 @@
 #ifndef NET_ENDPOINTS_H
 #define NET_ENDPOINTS_H
 
+#include "net/http.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -9,7 +11,8 @@ struct endpoint {
 	char *name;        /* as a person would write it; for messages */
 	char *url;         /* "http://host:port", without a path */
 	char *unix_socket; /* a path, or NULL */
-	bool unusable;     /* its last answer was not etcd's */
+	struct http_lane lane;
+	bool unusable; /* its last answer was not etcd's */
 };
 
 struct endpoints {

@@ -27,6 +27,7 @@ struct http {
 struct http_request {
 	struct http *http;
 	CURL *easy;                     /* NULL: waiting */
+	bool queued;                    /* waiting for room in its lane */
 	char *url, *unix_socket, *body; /* ours; those in SPEC are the caller's, and gone */
 	struct http_spec spec;
 	nsec over;          /* when the time limit is reached; NSEC_NEVER */
@@ -59,10 +60,14 @@ request_free(struct http_request *request)
 		TAILQ_REMOVE(&http->active, request, link);
 		curl_multi_remove_handle(http->multi, request->easy);
 		curl_easy_cleanup(request->easy);
+		if (request->spec.lane != NULL)
+			request->spec.lane->active--;
 		if (!TAILQ_EMPTY(&http->waiting))
 			timer_arm(http->loop, &http->next, clock_now());
 	} else {
 		TAILQ_REMOVE(&http->waiting, request, link);
+		if (request->queued)
+			request->spec.lane->waiting--;
 	}
 	free(request->url);
 	free(request->unix_socket);
@@ -137,6 +142,8 @@ request_finish(struct http_request *request, CURLcode code)
 		response.error = failure;
 	} else {
 		curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &response.status);
+		if (request->spec.lane != NULL)
+			request->spec.lane->moved = clock_now();
 	}
 	request_end(request, &response);
 }
@@ -299,22 +306,14 @@ request_begin(struct http_request *request)
 		return -1;
 	TAILQ_REMOVE(&http->waiting, request, link);
 	TAILQ_INSERT_TAIL(&http->active, request, link);
+	if (request->queued)
+		request->spec.lane->waiting--;
+	request->queued = false;
+	if (request->spec.lane != NULL)
+		request->spec.lane->active++;
 	if (set_options(request) != CURLE_OK)
 		return -1;
 	return curl_multi_add_handle(http->multi, request->easy) == CURLM_OK ? 0 : -1;
-}
-
-static bool
-has_room(const struct http *http, const struct http_spec *spec)
-{
-	const struct http_request *other;
-	size_t count = 0;
-
-	if (spec->on_data != NULL)
-		return true;
-	TAILQ_FOREACH(other, &http->active, link)
-	count += other->spec.on_data == NULL && other->spec.lane == spec->lane;
-	return count < HTTP_LANE;
 }
 
 static void
@@ -325,10 +324,18 @@ request_fail(struct http_request *request, const char *why)
 	request_end(request, &response);
 }
 
+/* A lane that moves is only busy: its turn comes. One that stands is a server that does not answer. */
 static void
 on_limit(void *arg)
 {
-	request_fail(arg, "no connection was free in time");
+	struct http_request *request = arg;
+	nsec again = clock_add(request->spec.lane->moved, request->spec.time_limit);
+
+	if (again <= clock_now()) {
+		request_fail(request, "no connection was free in time");
+		return;
+	}
+	timer_arm(request->http->loop, &request->limit, again);
 }
 
 static void
@@ -340,8 +347,10 @@ on_next(void *arg)
 again:
 	TAILQ_FOREACH(request, &http->waiting, link)
 	{
-		if (!has_room(http, &request->spec))
+		if (request->spec.lane->active >= HTTP_LANE)
 			continue;
+		/* Its time begins now. */
+		request->over = clock_add(clock_now(), request->spec.time_limit);
 		if (request_begin(request) == -1)
 			request_fail(request, "no memory for a request");
 		goto again; /* the list has changed */
@@ -374,7 +383,11 @@ http_start(struct http *http, const struct http_spec *spec)
 	request->over = spec->time_limit == 0 ? NSEC_NEVER : clock_add(clock_now(), spec->time_limit);
 	timer_init(&request->limit, on_limit, request);
 	TAILQ_INSERT_TAIL(&http->waiting, request, link);
-	if (!failed && !has_room(http, spec))
+	/* Behind those that wait already. */
+	request->queued = spec->lane != NULL && (spec->lane->active >= HTTP_LANE || spec->lane->waiting > 0);
+	if (request->queued)
+		spec->lane->waiting++;
+	if (!failed && request->queued)
 		timer_arm(http->loop, &request->limit, request->over);
 	else if (failed || request_begin(request) == -1) {
 		request_free(request);

@@ -25,16 +25,22 @@ struct http_response {
 /* So many requests are under way at a time to one server; others wait in their order. */
 #define HTTP_LANE 32
 
+/* A server's share. Zero it, and keep it as long as its requests. */
+struct http_lane {
+	size_t active, waiting;
+	nsec moved; /* when an answer last came */
+};
+
 struct http_spec {
 	const char *url;         /* this and the next two are copied */
 	const char *unix_socket; /* connect here instead; or NULL */
 	const char *body;        /* JSON to POST */
 	const char *method;      /* without a body, a static string; NULL: POST */
-	const void *lane;    /* whoever shares it shares its connections: HTTP_LANE requests at a time, but streams */
-	bool require_leader; /* have a member without a leader refuse at once */
-	bool once;           /* not safe to repeat: sent on a connection of its own, where libcurl never does */
-	nsec time_limit;     /* for the whole exchange, with the waiting for a connection; 0: none (streams) */
-	size_t max_body;     /* a longer answer is an error */
+	struct http_lane *lane;  /* NULL: it does not count, and never waits (streams) */
+	bool require_leader;     /* have a member without a leader refuse at once */
+	bool once;               /* not safe to repeat: sent on a connection of its own, where libcurl never does */
+	nsec time_limit;         /* for the whole exchange, with the waiting for a connection; 0: none (streams) */
+	size_t max_body;         /* a longer answer is an error */
 
 	/* For a stream: gets the bytes as they come. It may call http_cancel(). NULL: they are collected. */
 	void (*on_data)(void *arg, const char *bytes, size_t len);

@@ -172,6 +172,9 @@ bad_lines(void **state)
 		{ "-k /l --ping-start 0 cmd", "no time to answer" },
 		{ "-k /l -n --ping cmd", "one way" },
 		{ "-k /l --ping=loud cmd", "loud" },
+		{ "-k /l --ping-start 3 cmd", "add -n or --ping" },
+		{ "-k /l --json cmd", "--status" },
+		{ "-k /l --status cmd", "leave 'cmd' out" },
 	};
 
 	(void)state;
