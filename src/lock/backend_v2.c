@@ -386,7 +386,11 @@ on_obstacle(struct v2 *v2, const struct v2_answer *answer)
 		left(v2);
 	} else if (stage == V2_STAGE_CREATE) {
 		v2->known = answer->index;
-		read_key(v2);
+		/* All that waited have tried, and one has got it: to ask who would double what a hand-over costs. */
+		if (v2->lock->state == ETCDLOCK_WAITING)
+			report_place(v2, "another one");
+		else
+			read_key(v2);
 	} else if (answer->verdict == V2_MISMATCH) {
 		/* A try of ours whose answer was lost may have moved the index. */
 		read_key(v2);
