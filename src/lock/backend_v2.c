@@ -46,10 +46,13 @@ try_limit(const struct v2 *v2)
 static void
 change_start(struct v2 *v2, enum v2_stage stage, const char *method, char *path)
 {
+	/* Of a renewal it matters whether a step in the chain may be ours. */
+	bool once = stage == V2_STAGE_REFRESH;
+
 	v2->stage = stage;
 	v2->ambiguous = false;
 	v2->first_sent = clock_now();
-	if (call_request(&v2->change, method, path, try_limit(v2)) == -1) {
+	if (call_request(&v2->change, method, path, once, try_limit(v2)) == -1) {
 		v2->stage = V2_STAGE_NONE;
 		lock_stumbled(v2->lock);
 	}
@@ -66,7 +69,7 @@ static void
 read_key(struct v2 *v2)
 {
 	if (!call_active(&v2->read) &&
-	    call_request(&v2->read, "GET", v2_encode_read(v2->lock->key), try_limit(v2)) == -1)
+	    call_request(&v2->read, "GET", v2_encode_read(v2->lock->key), false, try_limit(v2)) == -1)
 		lock_stumbled(v2->lock);
 }
 

@@ -91,9 +91,11 @@ try_limit(const struct call *call)
 static bool
 call_send(struct call *call)
 {
-	struct http_spec spec = {
-		.method = call->method, .body = call->body, .max_body = CALL_MAX_BODY, .on_done = on_done
-	};
+	struct http_spec spec = { .method = call->method,
+		.body = call->body,
+		.once = call->once,
+		.max_body = CALL_MAX_BODY,
+		.on_done = on_done };
 	struct call_try *attempt = call->tries;
 	char *url;
 
@@ -168,12 +170,13 @@ call_start(struct call *call, const char *path, char *body, nsec limit)
 }
 
 int
-call_request(struct call *call, const char *method, char *path, nsec limit)
+call_request(struct call *call, const char *method, char *path, bool once, nsec limit)
 {
 	call_stop(call);
 	if (path == NULL)
 		return -1;
 	call->method = method;
+	call->once = once;
 	call->path = call->own_path = path;
 	call_begin(call, limit);
 	return 0;
@@ -192,6 +195,7 @@ call_stop(struct call *call)
 	free(call->own_path);
 	call->body = call->own_path = NULL;
 	call->path = call->method = NULL;
+	call->once = false;
 }
 
 bool

@@ -52,6 +52,7 @@ struct call {
 	const char *method; /* NULL: POST */
 	const char *path;
 	char *own_path, *body;
+	bool once;
 	nsec try_limit;
 	struct call_try tries[CALL_TRIES];
 	nsec sent;       /* when the try was sent that on_answer() is about */
@@ -67,8 +68,10 @@ void call_init(struct call *call, struct etcdlock_client *client, const struct c
  * -1 where BODY is NULL, as encoders return it when memory is short: then nothing is under way. */
 __attribute__((warn_unused_result)) int call_start(struct call *call, const char *path, char *body, nsec try_limit);
 
-/* The same with METHOD, a static string, PATH, which it takes, from malloc(), and no body. -1 where PATH is NULL. */
-__attribute__((warn_unused_result)) int call_request(struct call *call, const char *method, char *path, nsec try_limit);
+/* The same with METHOD, a static string, PATH, which it takes, from malloc(), and no body. ONCE: no try is repeated by
+ * libcurl behind our back, so that every answer that was lost is known of. -1 where PATH is NULL. */
+__attribute__((warn_unused_result)) int
+call_request(struct call *call, const char *method, char *path, bool once, nsec try_limit);
 
 /* Drop it without a callback. Harmless when it is not under way. */
 void call_stop(struct call *call);

@@ -249,7 +249,7 @@ etcdlock_query_new(
 	    v3_names_init(&query->names, config->key, config->id, 0) == -1)
 		begun = -1;
 	else if (config->v2)
-		begun = call_request(&query->call, "GET", v2_encode_read(query->key), TRY_LIMIT);
+		begun = call_request(&query->call, "GET", v2_encode_read(query->key), false, TRY_LIMIT);
 	else
 		begun = call_start(&query->call, "/v3/kv/range", v3_encode_queue(&query->names), TRY_LIMIT);
 	if (begun == -1) {

@@ -102,7 +102,7 @@ v3_judge(long status, const char *body, size_t len, json_t **answer, char text[V
 		return V3_OK;
 	} else {
 		snprintf(text, V3_TEXT, "no etcd v3 JSON API (/v3) there: HTTP status %ld, \"%.80s\"%s", status, body,
-		    status == 404 ? "; etcd 3.4 or later has it" : "");
+		    status == 404 ? "; etcd 3.4 or later has it, but for --enable-grpc-gateway=false" : "");
 	}
 	log_printable(text);
 	json_decref(object);

@@ -43,6 +43,15 @@ sub hold {
     etcd_stop($without);
 }
 
+{
+    my $only = etcd_start(arguments => ['--enable-v2', '--enable-grpc-gateway=false']);
+    my $run = run_locker(['-k', '/x', '--', 'true']);
+    is $run->{code}, 1, 'a server with the v2 API alone, and v3 is asked for: 1';
+    like $run->{stderr}, qr/no etcd v3 JSON API .*--enable-grpc-gateway/, 'and says what switched it off';
+    is run_locker([v2('-k', '/x'), '--', 'true'])->{code}, 0, 'while v2 works';
+    etcd_stop($only);
+}
+
 my $etcd = etcd_start(arguments => ['--enable-v2']);
 
 # --- the main job ---
@@ -143,6 +152,34 @@ for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub 
     spew($owner->{go}, '');
     is finish($owner), 7, 'and nothing is lost';
     proxy_thaw($proxy);
+    proxy_stop($proxy);
+}
+
+# --- lost answers ---
+
+{
+    # A creation that came through and whose answer did not: it may be anybody's, and ends by itself.
+    my $proxy = proxy_start($etcd->{endpoint}, qr/prevExist=false/);
+    my $run = run_locker([v2('-k', '/lost/create', '-t', 3, '-e', $proxy->{endpoint}), '--', 'true'], seconds => 20);
+    is $run->{code}, 0, 'the answer to a creation is lost: the lock comes all the same';
+    cmp_ok $run->{seconds}, '>', 2, 'when the key that nobody claims has expired';
+    proxy_stop($proxy);
+}
+
+{
+    my $proxy = proxy_start($etcd->{endpoint}, qr/refresh=true/);
+    my $owner = hold('/lost/renewal', '-t', 3, '-v', '-e', $proxy->{endpoint});
+    ok wait_until(sub { slurp($owner->{err}) =~ /DOUBTFUL -> HELD/ }, 10), 'the answer to a renewal is lost: the index tells that it worked';
+    spew($owner->{go}, '');
+    is finish($owner), 7, 'and nothing is lost';
+    proxy_stop($proxy);
+}
+
+{
+    my $proxy = proxy_start($etcd->{endpoint}, qr/^DELETE /);
+    my $run = run_locker([v2('-k', '/lost/delete', '-e', $proxy->{endpoint}), '--', 'true']);
+    is $run->{code}, 0, 'the answer to the release is lost: nothing is said';
+    ok !there('/lost/delete'), 'as the key is gone';
     proxy_stop($proxy);
 }
 

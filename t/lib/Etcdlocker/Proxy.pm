@@ -15,9 +15,9 @@ my %proxies;
 my $main = $$;
 
 sub relay {
-    my ($socket, $target) = @_;
+    my ($socket, $target, $lose) = @_;
     my $select = IO::Select->new($socket);
-    my %other;
+    my (%other, %losing);
     while (my @ready = $select->can_read) {
         for my $from (@ready) {
             if ($from == $socket) {
@@ -29,7 +29,11 @@ sub relay {
             }
             my $to = $other{$from} or next;
             my $got = sysread $from, my $bytes, 65536;
-            next if $got && defined syswrite $to, $bytes;
+            if ($got && defined $lose && $bytes =~ $lose) {
+                $losing{$to} = 1;
+                undef $lose;
+            }
+            next if $got && !$losing{$from} && defined syswrite $to, $bytes;
             $select->remove($from, $to);
             delete @other{ $from, $to };
             close $_ for $from, $to;
@@ -38,16 +42,17 @@ sub relay {
     return;
 }
 
-# Relays to TARGET (host:port); returns { pid, endpoint }.
+# Relays to TARGET (host:port); returns { pid, endpoint }. The answer to the first request that matches LOSE gets lost: the
+# connection is closed instead.
 sub proxy_start {
-    my ($target) = @_;
+    my ($target, $lose) = @_;
     my $socket = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', LocalPort => 0) or die "no port: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         $SIG{PIPE} = 'IGNORE';
         $SIG{ALRM} = sub { POSIX::_exit(0) };
         alarm 3600; # not to outlive a script that is killed
-        relay($socket, $target);
+        relay($socket, $target, $lose);
         POSIX::_exit(0);
     }
     $proxies{$pid} = 1;
