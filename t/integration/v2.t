@@ -230,6 +230,18 @@ SKIP: {
     my $after = run_locker([v2('-k', '/mixed'), '--', 'true'], seconds => 20);
     is $after->{code}, 0, '1.x is killed: we get the lock when its key has expired';
 
+    for my $crash (['our supervisor is killed', sub { kill 'KILL', children_of($_[0]{pid}) }, 4], ['all of us is killed', sub { my @all = ($_[0]{pid}, children_of($_[0]{pid})); kill 'KILL', @all, map { children_of($_) } @all }, 12]) {
+        my ($name, $act, $limit) = @$crash;
+        my $victim = hold('/mixed', '-t', $limit == 4 ? 60 : 4);
+        unlink "$dir/old";
+        my $heir = $old->('/mixed', 'old', 'sh', '-c', "echo > $dir/old");
+        ok !wait_until(sub { -e "$dir/old" }, 2), 'we hold: 1.x waits';
+        $act->($victim);
+        finish($victim);
+        ok wait_until(sub { -e "$dir/old" }, $limit), "$name: 1.x gets the lock";
+        finish($heir);
+    }
+
     # Ten of each, each on and off: never two together.
     # One process: 1.x does not wait for what its command leaves behind.
     my $stamper = spew("$dir/stamper", <<'PERL');
