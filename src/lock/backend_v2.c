@@ -28,7 +28,7 @@ struct v2 {
 	enum v2_stage stage; /* what the call CHANGE is doing */
 	bool ambiguous;      /* a try of it may have worked unseen */
 	nsec first_sent;     /* its first try */
-	bool leaving, reclaiming;
+	bool leaving;
 	struct call change, read;
 	struct http_request *wait; /* the long poll; NULL: none */
 	struct endpoint *wait_endpoint;
@@ -228,7 +228,7 @@ follow_stop(struct v2 *v2)
 static void
 left(struct v2 *v2)
 {
-	v2->leaving = v2->reclaiming = false;
+	v2->leaving = false;
 	v2->created = v2->modified = 0;
 	lock_left(v2->lock);
 }
@@ -270,7 +270,7 @@ v2_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
 	}
 	v2->created = create_revision;
 	v2->modified = 0;
-	v2->leaving = v2->reclaiming = true;
+	v2->leaving = true;
 	read_key(v2);
 	return 0;
 }
@@ -456,7 +456,7 @@ v2_stop(void *arg)
 	change_stop(v2);
 	call_stop(&v2->read);
 	follow_stop(v2);
-	v2->leaving = v2->reclaiming = false;
+	v2->leaving = false;
 }
 
 static void
