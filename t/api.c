@@ -1,5 +1,5 @@
-/* The library's promises that no example needs, against a real etcd: api ENDPOINT KEY. Says what is wrong, and exits
- * with 1.
+/* The library's promises that no example needs, against a real etcd: api ENDPOINT KEY [v2]. Says what is wrong, and
+ * exits with 1.
  *
  * Uses the public header alone, and is linked with the shared library. */
 #include "lock/etcdlock.h"
@@ -117,6 +117,9 @@ holding(void)
 	CHECK(etcdlock_deadline(lock) > deadline);
 	/* The spans, while held; while a renewal is under way, too. */
 	CHECK(etcdlock_lock(lock) == 0 && etcdlock_set(lock, "ttl", "60", why, sizeof(why)) == 0);
+	await(ETCDLOCK_RENEWED);
+	/* That one asked for the old TTL still. */
+	CHECK(etcdlock_deadline(lock) < now() + 10 * SECONDS);
 	alarm(5);
 	while (etcdlock_deadline(lock) < now() + 50 * SECONDS)
 		event_base_loop(base, EVLOOP_ONCE);
@@ -364,18 +367,22 @@ unreachable(void)
 int
 main(int argc, char *argv[])
 {
-	CHECK(argc == 3);
+	CHECK(argc == 3 || argc == 4);
 	base = event_base_new();
 	configuration(argv[2]);
 	CHECK(etcdlock_config_set(config, "endpoints", argv[1], why, sizeof(why)) == 0);
+	CHECK(argc == 3 || etcdlock_config_set(config, "api", argv[3], why, sizeof(why)) == 0);
 	client = etcdlock_client_new(base, config, NULL, NULL, why, sizeof(why));
 	CHECK(client != NULL);
 	holding();
 	waiting();
-	writing();
-	giving_up();
 	freeing();
-	freeing_all();
+	/* v2 has no transactions. */
+	if (argc == 3) {
+		writing();
+		giving_up();
+		freeing_all();
+	}
 	not_waiting();
 	unreachable();
 	etcdlock_client_free(client);

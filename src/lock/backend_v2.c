@@ -28,6 +28,7 @@ struct v2 {
 	enum v2_stage stage; /* what the call CHANGE is doing */
 	bool ambiguous;      /* a try of it may have worked unseen */
 	nsec first_sent;     /* its first try */
+	nsec ttl;            /* that it asked for */
 	bool leaving;
 	struct call change, read;
 	struct http_request *wait; /* the long poll; NULL: none */
@@ -38,9 +39,15 @@ struct v2 {
 };
 
 static nsec
+lock_ttl(const struct v2 *v2)
+{
+	return v2->lock->timing.ttl_s * NSEC_PER_SEC;
+}
+
+static nsec
 try_limit(const struct v2 *v2)
 {
-	return timing_try_limit(v2->lock->timing.ttl_s * NSEC_PER_SEC);
+	return timing_try_limit(lock_ttl(v2));
 }
 
 static void
@@ -52,6 +59,7 @@ change_start(struct v2 *v2, enum v2_stage stage, const char *method, char *path)
 	v2->stage = stage;
 	v2->ambiguous = false;
 	v2->first_sent = clock_now();
+	v2->ttl = lock_ttl(v2);
 	if (call_request(&v2->change, method, path, once, try_limit(v2)) == -1) {
 		v2->stage = V2_STAGE_NONE;
 		lock_stumbled(v2->lock);
@@ -88,7 +96,7 @@ report_place(struct v2 *v2, const char *holder)
 
 	/* Who waits has no lease; that it would wear out makes the machine look now and then. */
 	if (holder != NULL)
-		place.term = (struct lease_term){ .sent = clock_now(), .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+		place.term = (struct lease_term){ .sent = clock_now(), .ttl = lock_ttl(v2) };
 	lock_placed(v2->lock, &place);
 }
 
@@ -277,6 +285,25 @@ v2_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
 
 /* --- answers --- */
 
+static void
+refresh_key(struct v2 *v2)
+{
+	const struct etcdlock *lock = v2->lock;
+
+	change_start(v2, V2_STAGE_REFRESH, "PUT", v2_encode_refresh(lock->key, v2->modified, lock->timing.ttl_s));
+}
+
+/* The change that was sent at SENT has given our key another TTL: the one that it asked for, which may not be the
+ * lock's any more. */
+static void
+renewed(struct v2 *v2, nsec sent)
+{
+	v2->term = (struct lease_term){ .sent = sent, .ttl = v2->ttl };
+	if (v2->ttl != lock_ttl(v2))
+		refresh_key(v2);
+	lock_renewed(v2->lock, &v2->term);
+}
+
 /* Our key, as a read shows it. */
 static void
 on_own_read(struct v2 *v2, const struct v2_answer *answer)
@@ -301,8 +328,7 @@ on_own_read(struct v2 *v2, const struct v2_answer *answer)
 	} else if (node->modified != v2->modified) {
 		v2->modified = node->modified;
 		v2->ambiguous = false;
-		v2->term = (struct lease_term){ .sent = v2->first_sent, .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
-		lock_renewed(v2->lock, &v2->term);
+		renewed(v2, v2->first_sent);
 	} else {
 		report_place(v2, NULL);
 	}
@@ -357,7 +383,7 @@ on_created(struct v2 *v2, const struct v2_node *node)
 {
 	v2->created = node->created;
 	v2->modified = v2->known = node->modified;
-	v2->term = (struct lease_term){ .sent = v2->change.sent, .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+	v2->term = (struct lease_term){ .sent = v2->change.sent, .ttl = v2->ttl };
 	change_stop(v2);
 	if (v2->leaving) {
 		delete_key(v2);
@@ -370,10 +396,11 @@ on_created(struct v2 *v2, const struct v2_node *node)
 static void
 on_refreshed(struct v2 *v2, const struct v2_node *node)
 {
+	nsec sent = v2->change.sent;
+
 	v2->modified = v2->known = node->modified;
-	v2->term = (struct lease_term){ .sent = v2->change.sent, .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
 	change_stop(v2);
-	lock_renewed(v2->lock, &v2->term);
+	renewed(v2, sent);
 }
 
 /* The change cannot be made as the key is now. */
@@ -485,14 +512,13 @@ static void
 v2_renew(void *arg, bool firm)
 {
 	struct v2 *v2 = arg;
-	const struct lease_term none = { .sent = clock_now(), .ttl = v2->lock->timing.ttl_s * NSEC_PER_SEC };
+	const struct lease_term none = { .sent = clock_now(), .ttl = lock_ttl(v2) };
 
 	(void)firm;
 	if (v2->created == 0)
 		lock_renewed(v2->lock, &none);
 	else if (v2->stage == V2_STAGE_NONE && !call_active(&v2->read))
-		change_start(v2, V2_STAGE_REFRESH, "PUT",
-		    v2_encode_refresh(v2->lock->key, v2->modified, v2->lock->timing.ttl_s));
+		refresh_key(v2);
 }
 
 static void *

@@ -155,6 +155,11 @@ for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub 
     proxy_stop($proxy);
 }
 
+{
+    my $run = run(["$build/t/api", etcd_endpoint(), '/api', 'v2'], seconds => 60);
+    is "$run->{code} $run->{stdout}", "0 good\n", "the library's promises hold, but for transactions" or diag $run->{stderr};
+}
+
 # --- lost answers ---
 
 {
