@@ -8,8 +8,6 @@
 #include "lock/lock.h"
 #include "lock/v2_codec.h"
 
-#include "base/strbuf.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -186,7 +184,7 @@ static void
 wait_start(struct v2 *v2)
 {
 	struct etcdlock_client *client = v2->lock->client;
-	char *path = v2_encode_wait(v2->lock->key, v2->known + 1), *url = NULL;
+	char *path = v2_encode_wait(v2->lock->key, v2->known + 1);
 	/* On a connection of its own, for it takes as long as it takes. */
 	struct http_spec spec = {
 		.method = "GET", .once = true, .max_body = WAIT_MAX_BODY, .on_done = on_wait_done, .arg = v2
@@ -195,13 +193,8 @@ wait_start(struct v2 *v2)
 	wait_stop(v2);
 	v2->wait_endpoint = endpoints_current(client->endpoints);
 	if (path != NULL)
-		url = str_printf("%s%s", v2->wait_endpoint->url, path);
-	spec.url = url;
-	spec.unix_socket = v2->wait_endpoint->unix_socket;
-	if (url != NULL)
-		v2->wait = http_start(client->http, &spec);
+		v2->wait = client_send(client, v2->wait_endpoint, path, &spec);
 	free(path);
-	free(url);
 	if (v2->wait == NULL)
 		wait_again(v2, backoff_next(&v2->backoff));
 }

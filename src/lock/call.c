@@ -1,5 +1,4 @@
 #include "lock/call.h"
-#include "base/strbuf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,24 +96,17 @@ call_send(struct call *call)
 		.max_body = CALL_MAX_BODY,
 		.on_done = on_done };
 	struct call_try *attempt = call->tries;
-	char *url;
 
 	while (attempt->request != NULL)
 		if (++attempt == call->tries + CALL_TRIES)
 			return true;
 	/* A hedge goes elsewhere, if there is an elsewhere. */
 	attempt->endpoint = endpoints_next(call->client->endpoints, in_flight(call));
-	url = str_printf("%s%s", attempt->endpoint->url, call->path);
-	if (url == NULL)
-		return false;
-	spec.url = url;
-	spec.unix_socket = attempt->endpoint->unix_socket;
 	spec.lane = &attempt->endpoint->lane;
 	spec.time_limit = try_limit(call);
 	spec.arg = attempt;
 	attempt->sent = clock_now();
-	attempt->request = http_start(call->client->http, &spec);
-	free(url);
+	attempt->request = client_send(call->client, attempt->endpoint, call->path, &spec);
 	if (attempt->request == NULL)
 		return false;
 	if (call->failures > 0)

@@ -1,4 +1,5 @@
 #include "base/random.h"
+#include "base/strbuf.h"
 #include "lock/config.h"
 #include "lock/watches.h"
 
@@ -39,6 +40,22 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 fail:
 	etcdlock_client_free(client);
 	return NULL;
+}
+
+struct http_request *
+client_send(
+    struct etcdlock_client *client, const struct endpoint *endpoint, const char *path, const struct http_spec *spec)
+{
+	struct http_spec whole = *spec;
+	struct http_request *request = NULL;
+	char *url = str_printf("%s%s", endpoint->url, path);
+
+	whole.url = url;
+	whole.unix_socket = endpoint->unix_socket;
+	if (url != NULL)
+		request = http_start(client->http, &whole);
+	free(url);
+	return request;
 }
 
 void

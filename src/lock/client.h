@@ -19,4 +19,8 @@ struct etcdlock_client {
 	struct logger log;
 };
 
+/* http_start() with PATH at ENDPOINT; SPEC says the rest. NULL when memory is short. */
+__attribute__((warn_unused_result)) struct http_request *client_send(
+    struct etcdlock_client *client, const struct endpoint *endpoint, const char *path, const struct http_spec *spec);
+
 #endif

@@ -4,8 +4,6 @@
  * found broken: a write that was lost on its way and came through late could undo a newer one. */
 #include "lock/v3.h"
 
-#include "base/strbuf.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +94,6 @@ on_next(void *arg)
 	struct v3_txn *txn = TAILQ_FIRST(&v3->txns);
 	struct http_spec spec = { .once = true, .max_body = TXN_MAX_BODY, .on_done = on_done };
 	nsec left;
-	char *url;
 
 	if (txn == NULL || txn->request != NULL)
 		return;
@@ -106,16 +103,11 @@ on_next(void *arg)
 		return;
 	}
 	txn->endpoint = endpoints_current(client->endpoints);
-	url = str_printf("%s/v3/kv/txn", txn->endpoint->url);
-	spec.url = url;
-	spec.unix_socket = txn->endpoint->unix_socket;
 	spec.lane = &txn->endpoint->lane;
 	spec.body = txn->body;
 	spec.time_limit = left < TXN_LIMIT ? left : TXN_LIMIT;
 	spec.arg = txn;
-	if (url != NULL)
-		txn->request = http_start(client->http, &spec);
-	free(url);
+	txn->request = client_send(client, txn->endpoint, "/v3/kv/txn", &spec);
 	if (txn->request == NULL)
 		txn_end(txn, ETCDLOCK_TXN_REFUSED, 0, "no memory for a request");
 }

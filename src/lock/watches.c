@@ -72,24 +72,34 @@ stream_leave(struct watch_stream *stream, struct watcher *watcher)
 		stream_close(stream);
 }
 
-/* The stream is over or useless. */
-static void
-stream_failed(struct watch_stream *stream, const char *why)
+/* Takes one watcher off STREAM; NULL: none is left. */
+static struct watcher *
+stream_pop(struct watch_stream *stream)
 {
-	struct etcdlock_client *client = stream->watches->client;
-	bool busy = stream->busy;
-
-	log_msg(&client->log, LEVEL_DEBUG, "watch: %s: %s", stream->endpoint->name, why);
-	endpoints_failed(client->endpoints, stream->endpoint);
-	stream->busy = true;
 	for (size_t i = 0; i < stream->slot_count; i++) {
 		struct watcher *watcher = stream->slots[i];
 
 		if (watcher == NULL)
 			continue;
 		stream_leave(stream, watcher);
-		watcher->on_failed(watcher->arg, why);
+		return watcher;
 	}
+	return NULL;
+}
+
+/* The stream is over or useless. */
+static void
+stream_failed(struct watch_stream *stream, const char *why)
+{
+	struct etcdlock_client *client = stream->watches->client;
+	bool busy = stream->busy;
+	struct watcher *watcher;
+
+	log_msg(&client->log, LEVEL_DEBUG, "watch: %s: %s", stream->endpoint->name, why);
+	endpoints_failed(client->endpoints, stream->endpoint);
+	stream->busy = true;
+	while ((watcher = stream_pop(stream)) != NULL)
+		watcher->on_failed(watcher->arg, why);
 	stream->busy = busy;
 	stream_close(stream);
 }
@@ -196,6 +206,7 @@ static void
 absorb(struct watches *watches)
 {
 	struct watch_stream *stream = watches->streams, *next;
+	struct watcher *watcher;
 
 	for (; stream != NULL; stream = next) {
 		size_t size = stream->watchers;
@@ -206,14 +217,8 @@ absorb(struct watches *watches)
 		    stream->created < stream->slot_count)
 			continue;
 		stream->busy = true;
-		for (size_t i = 0; i < stream->slot_count; i++) {
-			struct watcher *watcher = stream->slots[i];
-
-			if (watcher == NULL)
-				continue;
-			stream_leave(stream, watcher);
+		while ((watcher = stream_pop(stream)) != NULL)
 			wait_for_stream(watches, watcher);
-		}
 		stream->busy = false;
 		stream_close(stream);
 	}
@@ -269,19 +274,15 @@ static bool
 stream_send(struct watch_stream *stream, const char *body)
 {
 	struct etcdlock_client *client = stream->watches->client;
-	char *url = str_printf("%s/v3/watch", stream->endpoint->url);
-	struct http_spec spec = { .url = url,
-		.unix_socket = stream->endpoint->unix_socket,
-		.body = body,
+	struct http_spec spec = { .body = body,
 		.require_leader = true,
 		.max_body = MESSAGE_LIMIT,
 		.on_data = on_data,
 		.on_done = on_done,
 		.arg = stream };
 
-	if (url != NULL && body != NULL)
-		stream->request = http_start(client->http, &spec);
-	free(url);
+	if (body != NULL)
+		stream->request = client_send(client, stream->endpoint, "/v3/watch", &spec);
 	if (stream->request == NULL)
 		return false;
 	timer_arm(client->loop, &stream->created_limit, clock_now() + CREATED_LIMIT);
