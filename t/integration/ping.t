@@ -6,7 +6,7 @@ use Test::More;
 
 etcd_need();
 etcd_start();
-my ($build, $source) = @ENV{qw(BUILD_DIR SOURCE_DIR)};
+my $source = $ENV{SOURCE_DIR};
 my @fast = ('-t', 3, '-r', '400ms', '-g', '300ms');
 my $count = 0;
 
@@ -38,16 +38,8 @@ sub nodes {
     my @nodes;
     push @nodes, 'node' if system('node --version > /dev/null 2>&1') == 0;
     for my $version ('0.10', 'latest') {
-        my $place = "$build/t/node-$version";
-        my $binary = "$place/node_modules/node/bin/node";
-        if (!-x $binary) {
-            mkdir "$build/t";
-            mkdir $place;
-            spew("$place/package.json", '{}');
-            # npm has a time limit of its own; a proxy that is silent is none of our business.
-            system "cd '$place' && timeout 120 npm install --silent --no-audit --no-fund 'node\@$version' > npm.log 2>&1";
-        }
-        push @nodes, $binary if -x $binary && system("$binary --version > /dev/null 2>&1") == 0;
+        my $binary = npm_program("node\@$version", 'node/bin/node');
+        push @nodes, $binary if defined $binary && system("$binary --version > /dev/null 2>&1") == 0;
     }
     return @nodes;
 }

@@ -190,20 +190,8 @@ for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub 
 
 # --- etcd-lock 1.x ---
 
-sub seed {
-    my $place = "$build/t/etcd-lock";
-    my $program = "$place/node_modules/.bin/etcdlocker";
-    if (!-e $program) {
-        mkdir "$build/t";
-        mkdir $place;
-        spew("$place/package.json", '{}');
-        system "cd '$place' && timeout 120 npm install --silent --no-audit --no-fund etcd-lock\@1.1.0 > npm.log 2>&1";
-    }
-    return -e $program ? $program : undef;
-}
-
 SKIP: {
-    my $seed = system('node --version > /dev/null 2>&1') == 0 ? seed() : undef;
+    my $seed = system('node --version > /dev/null 2>&1') == 0 ? npm_program('etcd-lock@1.1.0', '.bin/etcdlocker') : undef;
     skip 'node or npm is missing, or npm has no registry: no etcd-lock 1.x', 1 if !defined $seed;
     my $old = sub { my ($key, $id, @command) = @_; return start([$seed, '-e', etcd_endpoint(), '-k', $key, '-i', $id, '-t', 4, '--', @command]) };
 

@@ -16,6 +16,7 @@ use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 our @EXPORT = qw(
     $dir $locker $probe free_port etcd_start etcd_stop etcd_need cluster_start cluster_leader member_start etcdctl etcdctl_cmd keys_left leases_left
     etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of now
+    npm_program
 );
 
 our $dir = tempdir('etcdlocker-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -151,6 +152,22 @@ sub run_locker {
     my $process = start_locker($arguments, %options);
     finish($process, $options{seconds});
     return $process;
+}
+
+# The program FILE of the npm package PACKAGE (name@version), installed into the build directory the first time; undef where
+# that cannot be.
+sub npm_program {
+    my ($package, $file) = @_;
+    my $place = "$ENV{BUILD_DIR}/t/npm-" . $package =~ tr/@/-/r;
+    my $program = "$place/node_modules/$file";
+    if (!-x $program) {
+        mkdir "$ENV{BUILD_DIR}/t";
+        mkdir $place;
+        spew("$place/package.json", '{}');
+        # npm has a time limit of its own; a proxy that is silent is none of our business.
+        system "cd '$place' && timeout 120 npm install --silent --no-audit --no-fund '$package' > npm.log 2>&1";
+    }
+    return -x $program ? $program : undef;
 }
 
 # --- etcd ---
