@@ -4,6 +4,7 @@
 #include "etcdlocker/logging.h"
 #include "etcdlocker/options.h"
 #include "etcdlocker/outcome.h"
+#include "etcdlocker/password.h"
 #include "etcdlocker/sentinel.h"
 #include "etcdlocker/status.h"
 
@@ -30,8 +31,12 @@ obey(enum options_result asked, struct options *options, const char *why)
 {
 	struct signal_state signals;
 	struct beacon_link link;
+	char question[OPTIONS_WHY];
 	struct setup setup = { .options = options, .signals = &signals, .link = &link };
 
+	if ((asked == OPTIONS_STATUS || asked == OPTIONS_RUN) && password_ask(options, question) == -1)
+		return say_usage_error(question);
+	password_hide(options);
 	switch (asked) {
 	case OPTIONS_HELP:
 		options_help(stdout);
@@ -47,6 +52,10 @@ obey(enum options_result asked, struct options *options, const char *why)
 		break;
 	}
 	setup.log = logging_start(options->verbose);
+	if (options->password_seen)
+		log_msg(setup.log, LEVEL_WARNING,
+		    "a password on the command line can be read by every user of this machine until we have taken it "
+		    "off; --password-file cannot");
 	if (signals_take(&signals) == -1 || beacon_open(&link, strlen(options->key)) == -1) {
 		log_errno(setup.log, LEVEL_ERROR, errno, "cannot start");
 		return EXIT_NOT_ACQUIRED;

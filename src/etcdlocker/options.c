@@ -17,7 +17,7 @@ struct option_row {
 	const char *argument; /* NULL: takes none; "[=...]": may take one */
 	const char *setting;  /* the library's, of the same meaning; NULL: the option is ours alone */
 	const char *variable; /* of one that is ours; NULL: none */
-	setter set;           /* where SETTING is NULL; NULL: dealt with in parse_words() */
+	setter set;           /* NULL: SETTING is all, or it is dealt with in parse_words() */
 	const char *help;
 };
 
@@ -138,6 +138,21 @@ set_watch(struct options *options, const char *value, char *why, size_t size)
 	return 0;
 }
 
+/* What stands on a command line any user of the machine can read: it is taken off at once. */
+static int
+set_user(struct options *options, const char *value, char *why, size_t size)
+{
+	char *colon = strchr(value, ':');
+
+	if (etcdlock_config_set(options->config, "user", value, why, size) == -1)
+		return -1;
+	if (colon != NULL) {
+		explicit_bzero(colon, strlen(colon));
+		options->password_seen = true;
+	}
+	return 0;
+}
+
 static int
 set_verbose(struct options *options, const char *value, char *why, size_t size)
 {
@@ -159,11 +174,18 @@ static const struct option_row table[] = {
 	{ "conflict-exit-code", 'E', "N", NULL, NULL, set_conflict_code, "exit code when -w or --try gives up; 1" },
 	{ "connect-timeout", 0, "DURATION", "connect-timeout", NULL, NULL,
 	    "how long etcd may be out of reach at the start; 5s" },
-	{ "grace", 'g', "DURATION", NULL, NULL, set_grace, "between the stop signal and SIGKILL; 10s" },
+	{ "grace", 'g', "DURATION", "grace", NULL, set_grace, "between the stop signal and SIGKILL; 10s" },
 	{ "signal", 's', "NAME", NULL, NULL, set_signal, "the stop signal when the lock is lost; TERM" },
 	{ "lock-delay", 0, "DURATION", "lock-delay", NULL, NULL, "wait after a holder vanished without releasing; 1s" },
 	{ "renew", 0, "raft|keepalive", "renew", NULL, NULL, "how the lease is renewed; raft" },
 	{ "api", 0, "v3|v2", "api", NULL, NULL, "etcd's protocol; v3" },
+	{ "cacert", 0, "FILE", "cacert", NULL, NULL, "who may have signed etcd's certificates; the system's" },
+	{ "cert", 0, "FILE", "cert", NULL, NULL, "our certificate for etcd" },
+	{ "cert-key", 0, "FILE", "cert-key", NULL, NULL, "its key; in the file of --cert" },
+	{ "tls-server-name", 0, "NAME", "tls-server-name", NULL, NULL, "the name in etcd's certificates; its host" },
+	{ "insecure-skip-verify", 0, NULL, "insecure-skip-verify", NULL, NULL, "do not check etcd's certificates" },
+	{ "user", 0, "NAME", "user", NULL, set_user, "who we are to etcd; nobody" },
+	{ "password-file", 0, "FILE", "password-file", NULL, NULL, "its first line is the password" },
 	{ "node", 'n', NULL, NULL, "ETCD_CHILD_IS_NODE", set_node,
 	    "the command is a Node.js module: fork() and ping it" },
 	{ "ping", 0, "[=fd|sd_notify]", NULL, NULL, set_ping, "ping the command, over two descriptors" },
@@ -290,9 +312,9 @@ unknown_option(int argc, char *argv[], int val, char why[OPTIONS_WHY])
 static int
 set_option(struct options *options, const struct option_row *row, const char *value, char *why, size_t size)
 {
-	if (row->setting != NULL)
-		return etcdlock_config_set(options->config, row->setting, value, why, size);
-	return row->set(options, value, why, size);
+	if (row->set != NULL)
+		return row->set(options, value, why, size);
+	return etcdlock_config_set(options->config, row->setting, value, why, size);
 }
 
 static enum options_result

@@ -16,6 +16,7 @@ struct options {
 	int conflict_code;              /* 0 to 255 */
 	int signal;                     /* the stop signal that we send of our own accord */
 	bool verbose, status, json, watch;
+	bool password_seen; /* it was on the command line */
 	enum ping_way ping;
 	nsec ping_start;      /* for the first answer; 0: the TTL */
 	char **words;         /* ours */

@@ -29,6 +29,7 @@ struct v2 {
 	nsec ttl;            /* that it asked for */
 	bool leaving;
 	struct call change, read;
+	unsigned wait_token;
 	struct http_request *wait; /* the long poll; NULL: none */
 	struct endpoint *wait_endpoint;
 	bool following;
@@ -193,7 +194,7 @@ wait_start(struct v2 *v2)
 	wait_stop(v2);
 	v2->wait_endpoint = endpoints_current(client->endpoints);
 	if (path != NULL)
-		v2->wait = client_send(client, v2->wait_endpoint, path, &spec);
+		v2->wait = client_send(client, v2->wait_endpoint, path, &spec, &v2->wait_token);
 	free(path);
 	if (v2->wait == NULL)
 		wait_again(v2, backoff_next(&v2->backoff));

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 nsec
 v3_try_limit(const struct v3 *v3)
@@ -16,6 +17,31 @@ v3_on_keepalives(const struct v3 *v3)
 	return v3->lock->renewal == RENEW_KEEPALIVE || v3->full;
 }
 
+/* What a role has to allow, where one does not. */
+static void
+explain(const struct v3 *v3, char text[CALL_TEXT])
+{
+	const struct etcdlock_client *client = v3->lock->client;
+	size_t len = strlen(text);
+
+	if (strstr(text, "permission denied") != NULL)
+		snprintf(text + len, CALL_TEXT - len,
+		    ": user %.64s needs a role with readwrite permission on the keys from %.100s/ to %.100s0 (etcdctl "
+		    "role grant-permission ROLE readwrite --prefix %.100s/)",
+		    client->user == NULL ? "(none)" : client->user, v3->lock->key, v3->lock->key, v3->lock->key);
+}
+
+/* What is there can be kept in an etcd that is full, or given up; who comes is sent away. */
+static enum call_verdict
+refused(struct v3 *v3, enum v3_verdict judged, char text[CALL_TEXT])
+{
+	explain(v3, text);
+	if (lock_owned(v3->lock) || v3->leaving || (judged == V3_NO_SPACE && v3->held != NULL))
+		return CALL_RETRY;
+	lock_refused(v3->lock, text);
+	return CALL_DONE;
+}
+
 bool
 v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **answer, enum v3_verdict *judged,
     enum call_verdict *verdict, char text[CALL_TEXT])
@@ -26,15 +52,18 @@ v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **ans
 	case V3_OK:
 		return true;
 	case V3_NOT_ETCD:
-		*verdict = CALL_UNUSABLE;
+		*verdict = client_not_found(v3->lock->client, status) ? CALL_RETRY : CALL_UNUSABLE;
+		break;
+	case V3_UNAUTHENTICATED:
+		if (v3->lock->client->auth != NULL)
+			*verdict = CALL_UNAUTHORIZED;
+		else
+			*verdict = refused(v3, *judged, text);
 		break;
 	case V3_NO_SPACE:
+	case V3_NO_AUTH:
 	case V3_REFUSED:
-		/* What is there can be kept in an etcd that is full, or given up. */
-		if (lock_owned(v3->lock) || v3->leaving || (*judged == V3_NO_SPACE && v3->held != NULL))
-			break;
-		*verdict = CALL_DONE;
-		lock_refused(v3->lock, text);
+		*verdict = refused(v3, *judged, text);
 		break;
 	case V3_TRANSIENT:
 	case V3_LEASE_GONE:

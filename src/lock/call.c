@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BACKOFF_FIRST (50 * NSEC_PER_MSEC)
 #define BACKOFF_CAP NSEC_PER_SEC
@@ -43,6 +44,19 @@ call_failed(struct call *call, const struct call_trouble *trouble)
 	call->owner.on_trouble(call->owner.arg, trouble);
 }
 
+static bool call_send(struct call *call);
+
+/* The token that went with ATTEMPT is not good: the request goes out again with another one, once at once. */
+static bool
+reauthorize(struct call *call, const struct call_try *attempt)
+{
+	auth_reject(call->client->auth, attempt->token);
+	if (call->reauthorized)
+		return false;
+	call->reauthorized = true;
+	return call_send(call);
+}
+
 static void
 on_done(void *arg, const struct http_response *response)
 {
@@ -63,6 +77,8 @@ on_done(void *arg, const struct http_response *response)
 	else
 		trouble.sent = response->sent;
 	if (call->serial != serial)
+		return;
+	if (verdict == CALL_UNAUTHORIZED && reauthorize(call, attempt))
 		return;
 	if (response->error == NULL)
 		attempt->endpoint->unusable = verdict == CALL_UNUSABLE;
@@ -97,6 +113,10 @@ call_send(struct call *call)
 		.on_done = on_done };
 	struct call_try *attempt = call->tries;
 
+	if (!call->anonymous && !auth_ready(call->client->auth)) {
+		auth_wait(call->client->auth, &call->waiter);
+		return true;
+	}
 	while (attempt->request != NULL)
 		if (++attempt == call->tries + CALL_TRIES)
 			return true;
@@ -106,7 +126,8 @@ call_send(struct call *call)
 	spec.time_limit = try_limit(call);
 	spec.arg = attempt;
 	attempt->sent = clock_now();
-	attempt->request = client_send(call->client, attempt->endpoint, call->path, &spec);
+	attempt->request =
+	    client_send(call->client, attempt->endpoint, call->path, &spec, call->anonymous ? NULL : &attempt->token);
 	if (attempt->request == NULL)
 		return false;
 	if (call->failures > 0)
@@ -124,12 +145,42 @@ on_next(void *arg)
 		call_failed(call, &trouble);
 }
 
+/* User and password are refused: that is the answer to this request, too. */
+static void
+on_refused(void *arg, long status, const char *body, size_t len)
+{
+	struct call *call = arg;
+	char text[CALL_TEXT] = "";
+	const struct call_trouble trouble = { .text = text };
+	unsigned serial = call->serial;
+	enum call_verdict verdict = call->owner.on_answer(call->owner.arg, status, body, len, text);
+
+	if (call->serial != serial)
+		return;
+	if (verdict == CALL_DONE)
+		call_stop(call);
+	else
+		call_failed(call, &trouble);
+}
+
+/* There is no token yet for this reason. Of the request itself etcd has not heard. */
+static void
+on_token_trouble(void *arg, const struct call_trouble *trouble)
+{
+	struct call *call = arg;
+	struct call_trouble unsent = *trouble;
+
+	unsent.sent = false;
+	call->owner.on_trouble(call->owner.arg, &unsent);
+}
+
 void
 call_init(struct call *call, struct etcdlock_client *client, const struct call_owner *owner)
 {
 	*call = (struct call){
 		.client = client,
 		.owner = *owner,
+		.waiter = { .ready = on_next, .refused = on_refused, .trouble = on_token_trouble, .arg = call },
 		.backoff = { .first = BACKOFF_FIRST, .cap = BACKOFF_CAP },
 	};
 	for (size_t i = 0; i < CALL_TRIES; i++)
@@ -143,6 +194,7 @@ call_begin(struct call *call, nsec limit)
 {
 	call->try_limit = limit;
 	call->failures = 0;
+	call->reauthorized = false;
 	backoff_reset(&call->backoff);
 	/* No callback from in here: the next round says what is wrong. */
 	if (!call_send(call))
@@ -183,6 +235,10 @@ call_stop(struct call *call)
 		call->tries[i].request = NULL;
 	}
 	timer_disarm(call->client->loop, &call->next);
+	auth_stop_waiting(&call->waiter);
+	/* It may be a password's. */
+	if (call->body != NULL)
+		explicit_bzero(call->body, strlen(call->body));
 	free(call->body);
 	free(call->own_path);
 	call->body = call->own_path = NULL;

@@ -6,23 +6,25 @@
 #define LOCK_CALL_H
 
 #include "base/backoff.h"
+#include "lock/auth.h"
 #include "lock/client.h"
 
-#define CALL_TEXT 256
+#define CALL_TEXT 512
 
 /* The longest answer that is read: a queue of some 20,000 contenders. */
 #define CALL_MAX_BODY ((size_t)4 << 20)
 
 /* What an answer amounts to. */
 enum call_verdict {
-	CALL_DONE,    /* it was what was wanted, or the owner has dealt with it */
-	CALL_RETRY,   /* it may work later or elsewhere */
-	CALL_UNUSABLE /* whoever answered is no etcd */
+	CALL_DONE,         /* it was what was wanted, or the owner has dealt with it */
+	CALL_RETRY,        /* it may work later or elsewhere */
+	CALL_UNAUTHORIZED, /* it may work with another token */
+	CALL_UNUSABLE      /* whoever answered is no etcd */
 };
 
 struct call_trouble {
 	const char *text;                /* names the endpoint and what went wrong */
-	const struct endpoint *endpoint; /* where */
+	struct endpoint *endpoint; /* where; or NULL */
 	bool sent;                       /* the request may have been carried out all the same */
 	bool hopeless;                   /* no endpoint is an etcd */
 };
@@ -44,6 +46,7 @@ struct call_try {
 	struct http_request *request; /* NULL: free */
 	struct endpoint *endpoint;
 	nsec sent;
+	unsigned token; /* that went with it */
 };
 
 struct call {
@@ -53,6 +56,9 @@ struct call {
 	const char *path;
 	char *own_path, *body;
 	bool once;
+	bool anonymous;            /* it does not say who we are */
+	bool reauthorized;         /* an answer was that the token was not good */
+	struct auth_waiter waiter; /* for a token */
 	nsec try_limit;
 	struct call_try tries[CALL_TRIES];
 	nsec sent;       /* when the try was sent that on_answer() is about */

@@ -1,10 +1,12 @@
 #include "base/random.h"
 #include "base/strbuf.h"
+#include "lock/auth.h"
 #include "lock/config.h"
 #include "lock/watches.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct etcdlock_client *
 etcdlock_client_new(struct event_base *base, const struct etcdlock_config *config, etcdlock_log_fn log, void *log_arg,
@@ -21,20 +23,34 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 		goto fail;
 	}
 	client->log = (struct logger){ .write = log, .arg = log_arg, .threshold = LEVEL_DEBUG };
-	client->endpoints = endpoints_parse(config->endpoints, wrong);
+	if (etcdlock_config_wants_password(config) != NULL) {
+		snprintf(why, size, "user '%.64s' has no password", config->user);
+		goto fail;
+	}
+	client->endpoints = endpoints_parse(config->endpoints, &config->tls, wrong);
 	if (client->endpoints == NULL) {
 		snprintf(why, size, "%s", wrong);
 		goto fail;
 	}
+	endpoints_shuffle(client->endpoints);
 	client->loop = loop_new(base);
 	if (client->loop == NULL)
 		goto fail;
-	client->http = http_new(client->loop);
+	client->http = http_new(client->loop, &config->tls);
 	if (client->http == NULL)
 		goto fail;
 	client->watches = watches_new(client);
 	if (client->watches == NULL)
 		goto fail;
+	if (config->user != NULL) {
+		client->user = strdup(config->user);
+		client->auth = auth_new(client, config);
+		if (client->user == NULL || client->auth == NULL)
+			goto fail;
+	}
+	if (config->tls.insecure)
+		log_msg(&client->log, LEVEL_WARNING,
+		    "etcd's certificates are not checked: whoever is on the way can pose as etcd, and hand out this lock");
 	return client;
 
 fail:
@@ -43,19 +59,34 @@ fail:
 }
 
 struct http_request *
-client_send(
-    struct etcdlock_client *client, const struct endpoint *endpoint, const char *path, const struct http_spec *spec)
+client_send(struct etcdlock_client *client, struct endpoint *endpoint, const char *path, const struct http_spec *spec,
+    unsigned *token)
 {
+	bool beta = client->beta && strncmp(path, "/v3/", 4) == 0;
 	struct http_spec whole = *spec;
 	struct http_request *request = NULL;
-	char *url = str_printf("%s%s", endpoint->url, path);
+	char *url = str_printf("%s%s%s", endpoint->url, beta ? "/v3beta" : "", path + (beta ? strlen("/v3") : 0));
 
 	whole.url = url;
 	whole.unix_socket = endpoint->unix_socket;
+	whole.connect_to = endpoint->connect_to;
+	whole.avoid = &endpoint->avoid;
+	if (token != NULL)
+		whole.authorization = auth_header(client->auth, token);
 	if (url != NULL)
 		request = http_start(client->http, &whole);
 	free(url);
 	return request;
+}
+
+bool
+client_not_found(struct etcdlock_client *client, long status)
+{
+	if (status != 404 || client->beta)
+		return false;
+	log_msg(&client->log, LEVEL_DEBUG, "no /v3 there: trying /v3beta");
+	client->beta = true;
+	return true;
 }
 
 void
@@ -63,6 +94,8 @@ etcdlock_client_free(struct etcdlock_client *client)
 {
 	if (client == NULL)
 		return;
+	auth_free(client->auth);
+	free(client->user);
 	watches_free(client->watches);
 	http_free(client->http);
 	loop_free(client->loop);

@@ -8,19 +8,28 @@
 #include "net/http.h"
 #include "net/loop.h"
 
+struct auth;
 struct watches;
 
 struct etcdlock_client {
 	struct loop *loop;
 	struct http *http;
 	struct endpoints *endpoints;
+	struct auth *auth; /* NULL: we are nobody */
+	char *user;        /* for messages; NULL as AUTH is */
+	bool beta;         /* etcd has /v3beta instead of /v3 */
 	struct watches *watches;
 	size_t locks; /* that share it */
 	struct logger log;
 };
 
-/* http_start() with PATH at ENDPOINT; SPEC says the rest. NULL when memory is short. */
-__attribute__((warn_unused_result)) struct http_request *client_send(
-    struct etcdlock_client *client, const struct endpoint *endpoint, const char *path, const struct http_spec *spec);
+/* http_start() with PATH at ENDPOINT; SPEC says the rest. TOKEN gets the number of what says who we are, for
+ * auth_reject(); NULL: the request does not say. Returns NULL when memory is short. */
+__attribute__((warn_unused_result)) struct http_request *client_send(struct etcdlock_client *client,
+    struct endpoint *endpoint, const char *path, const struct http_spec *spec, unsigned *token);
+
+/* HTTP status STATUS was answered where no etcd seems to be: true where another try makes sense, for etcd 3.3 has its
+ * API under another name (and later versions there, too). */
+bool client_not_found(struct etcdlock_client *client, long status);
 
 #endif

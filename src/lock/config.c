@@ -2,13 +2,16 @@
 #include "lock/config.h"
 
 #include "base/duration.h"
+#include "base/secret.h"
 #include "net/endpoints.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Where a sentence goes that says what is wrong. */
@@ -19,6 +22,7 @@ struct complaint {
 
 struct setting {
 	const char *name, *variable;
+	const char *etcdctl; /* the variable of etcdctl's, which counts where nothing else is set */
 	/* Returns 0, or -1 with errno EINVAL or ENOMEM and WHY filled. */
 	int (*set)(struct etcdlock_config *config, const char *value, const struct complaint *why);
 };
@@ -60,7 +64,7 @@ static int
 set_endpoints(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
 	char wrong[ENDPOINTS_ERROR];
-	struct endpoints *parsed = endpoints_parse(value, wrong);
+	struct endpoints *parsed = endpoints_parse(value, &config->tls, wrong);
 
 	if (parsed == NULL)
 		return complain(why, "%s", wrong);
@@ -190,18 +194,161 @@ set_api(struct etcdlock_config *config, const char *value, const struct complain
 	return 0;
 }
 
+static int
+set_password(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	char *password;
+
+	if (value[0] == '\0')
+		return complain(why, "the password is empty, and etcd takes none that is");
+	password = secret_new(value, strlen(value));
+	if (password == NULL && errno == EMSGSIZE)
+		return complain(why, "the password has more than %zu bytes", SECRET_MAX);
+	if (password == NULL)
+		return no_memory(why);
+	secret_free(config->password);
+	config->password = password;
+	free(config->password_file);
+	config->password_file = NULL;
+	return 0;
+}
+
+static int
+set_user(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	const char *colon = strchr(value, ':');
+	char *name = strndup(value, colon == NULL ? strlen(value) : (size_t)(colon - value));
+	int result = -1;
+
+	if (name == NULL)
+		no_memory(why);
+	else if (name[0] == '\0')
+		complain(why, "there is no name before the ':'; NAME works");
+	else if (colon == NULL || set_password(config, colon + 1, why) == 0)
+		result = set_text(&config->user, name, why);
+	free(name);
+	return result;
+}
+
+char *
+config_read_password(const char *path, const char **why)
+{
+	char text[SECRET_MAX + 2], *secret = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = 0;
+	size_t len = 0;
+	const char *wrong = NULL;
+
+	if (fd != -1)
+		while (len < sizeof(text) && (got = read(fd, text + len, sizeof(text) - len)) > 0)
+			len += (size_t)got;
+	if (fd == -1 || got == -1)
+		wrong = strerror(errno);
+	if (fd != -1)
+		close(fd);
+	if (wrong == NULL) {
+		const char *newline = memchr(text, '\n', len);
+
+		len = newline == NULL ? len : (size_t)(newline - text);
+		if (len == 0)
+			wrong = "its first line is empty";
+		else if (memchr(text, '\0', len) != NULL)
+			wrong = "its first line has a NUL in it";
+		else if ((secret = secret_new(text, len)) == NULL)
+			wrong = errno == EMSGSIZE ? "its first line is too long" : "no memory for it";
+	}
+	explicit_bzero(text, sizeof(text));
+	if (why != NULL)
+		*why = wrong;
+	return secret;
+}
+
+static int
+set_password_file(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	const char *wrong;
+	char *password = config_read_password(value, &wrong);
+	struct stat about;
+
+	if (password == NULL)
+		return complain(why, "no password in '%.100s': %s", value, wrong);
+	secret_free(config->password);
+	config->password = password;
+	free(config->password_file);
+	config->password_file = NULL;
+	/* A pipe can be read but once. */
+	if (stat(value, &about) == 0 && S_ISREG(about.st_mode))
+		return set_text(&config->password_file, value, why);
+	return 0;
+}
+
+static int
+set_readable(char **field, const char *value, const struct complaint *why)
+{
+	if (access(value, R_OK) == -1)
+		return complain(why, "cannot read '%.150s': %s", value, strerror(errno));
+	return set_text(field, value, why);
+}
+
+static int
+set_cacert(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	return set_readable(&config->tls.cacert, value, why);
+}
+
+static int
+set_cert(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	return set_readable(&config->tls.cert, value, why);
+}
+
+static int
+set_cert_key(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	return set_readable(&config->tls.cert_key, value, why);
+}
+
+static int
+set_server_name(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+
+	if (value[0] == '\0' || value[strspn(value, good)] != '\0')
+		return complain(why, "'%.64s' is not a host name, as certificates have it", value);
+	return set_text(&config->tls.server_name, value, why);
+}
+
+static int
+set_insecure(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	bool yes = value[0] == '\0' || strcmp(value, "yes") == 0;
+
+	if (!yes && strcmp(value, "no") != 0)
+		return complain(why, "'%.64s' is neither yes nor no", value);
+	config->tls.insecure = yes;
+	return 0;
+}
+
 static const struct setting settings[CONFIG_SETTINGS] = {
-	{ "endpoints", "ETCD_LOCK_HOST", set_endpoints },
-	{ "id", "ETCD_LOCK_ID", set_id },
-	{ "key", "ETCD_LOCK_KEY", set_key },
-	{ "ttl", "ETCD_LOCK_TTL", set_ttl },
-	{ "refresh", "ETCD_LOCK_REFRESH", set_refresh },
-	{ "wait", NULL, set_wait },
-	{ "connect-timeout", NULL, set_connect_timeout },
-	{ "grace", NULL, set_grace },
-	{ "lock-delay", NULL, set_lock_delay },
-	{ "renew", NULL, set_renew },
-	{ "api", "ETCD_LOCK_API", set_api },
+	{ "endpoints", "ETCD_LOCK_HOST", "ETCDCTL_ENDPOINTS", set_endpoints },
+	{ "id", "ETCD_LOCK_ID", NULL, set_id },
+	{ "key", "ETCD_LOCK_KEY", NULL, set_key },
+	{ "ttl", "ETCD_LOCK_TTL", NULL, set_ttl },
+	{ "refresh", "ETCD_LOCK_REFRESH", NULL, set_refresh },
+	{ "wait", NULL, NULL, set_wait },
+	{ "connect-timeout", NULL, NULL, set_connect_timeout },
+	{ "grace", NULL, NULL, set_grace },
+	{ "lock-delay", NULL, NULL, set_lock_delay },
+	{ "renew", NULL, NULL, set_renew },
+	{ "api", "ETCD_LOCK_API", NULL, set_api },
+	{ "cacert", "ETCD_LOCK_CACERT", "ETCDCTL_CACERT", set_cacert },
+	{ "cert", "ETCD_LOCK_CERT", "ETCDCTL_CERT", set_cert },
+	{ "cert-key", "ETCD_LOCK_CERT_KEY", "ETCDCTL_KEY", set_cert_key },
+	{ "tls-server-name", "ETCD_LOCK_TLS_SERVER_NAME", NULL, set_server_name },
+	{ "insecure-skip-verify", NULL, NULL, set_insecure },
+	{ "user", "ETCD_LOCK_USER", "ETCDCTL_USER", set_user },
+	{ "password-file", "ETCD_LOCK_PASSWORD_FILE", NULL, set_password_file },
+	{ "password", "ETCD_LOCK_PASSWORD", "ETCDCTL_PASSWORD", set_password },
 };
 
 static const struct setting *
@@ -245,6 +392,10 @@ etcdlock_config_free(struct etcdlock_config *config)
 	free(config->endpoints);
 	free(config->key);
 	free(config->id);
+	free(config->user);
+	secret_free(config->password);
+	free(config->password_file);
+	tls_free(&config->tls);
 	free(config);
 }
 
@@ -262,24 +413,41 @@ etcdlock_config_set(struct etcdlock_config *config, const char *name, const char
 	return 0;
 }
 
+/* Takes SETTING from VARIABLE, if that is set. DONE: it was set by other means, and is now. */
+static int
+from_variable(struct etcdlock_config *config, const struct setting *setting, const char *variable, bool *done,
+    char *why, size_t size)
+{
+	const char *value = variable == NULL || *done ? NULL : getenv(variable);
+	char wrong[ENDPOINTS_ERROR + 64];
+	struct complaint complaint = { wrong, sizeof(wrong) };
+	int errnum;
+
+	/* One that came with the user or in a file is there already. */
+	if (value == NULL || value[0] == '\0' || (setting->set == set_password && config->password != NULL))
+		return 0;
+	if (setting->set(config, value, &complaint) == 0) {
+		*done = true;
+		return 0;
+	}
+	errnum = errno;
+	snprintf(why, size, "variable %s: %s", variable, wrong);
+	errno = errnum;
+	return -1;
+}
+
 int
 etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size)
 {
-	char wrong[ENDPOINTS_ERROR + 64];
-	struct complaint complaint = { wrong, sizeof(wrong) };
+	bool done[CONFIG_SETTINGS];
 
-	for (size_t i = 0; i < CONFIG_SETTINGS; i++) {
-		const struct setting *setting = &settings[i];
-		const char *value = setting->variable == NULL || config->given[i] ? NULL : getenv(setting->variable);
-		int errnum;
-
-		if (value == NULL || value[0] == '\0' || setting->set(config, value, &complaint) == 0)
-			continue;
-		errnum = errno;
-		snprintf(why, size, "variable %s: %s", setting->variable, wrong);
-		errno = errnum;
-		return -1;
-	}
+	memcpy(done, config->given, sizeof(done));
+	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
+		if (from_variable(config, &settings[i], settings[i].variable, &done[i], why, size) == -1)
+			return -1;
+	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
+		if (from_variable(config, &settings[i], settings[i].etcdctl, &done[i], why, size) == -1)
+			return -1;
 	return 0;
 }
 
@@ -291,13 +459,31 @@ etcdlock_config_variable(const char *name)
 	return setting == NULL ? NULL : setting->variable;
 }
 
+const char *
+etcdlock_config_wants_password(const struct etcdlock_config *config)
+{
+	return config->password == NULL ? config->user : NULL;
+}
+
+/* What only makes sense together. NULL, or a sentence. */
+static const char *
+check_pairs(const struct etcdlock_config *config)
+{
+	if (config->tls.cert_key != NULL && config->tls.cert == NULL)
+		return "there is a key of a client certificate, but no certificate: set cert, too";
+	if (config->password_file != NULL && config->user == NULL)
+		return "there is a password, but no user: say whose it is";
+	return NULL;
+}
+
 int
 etcdlock_config_check(const struct etcdlock_config *config, char *why, size_t size)
 {
 	struct timing timing = config->timing;
+	const char *wrong = config->key == NULL ? "no key: say which lock" : check_pairs(config);
 
-	if (config->key == NULL) {
-		snprintf(why, size, "no key: say which lock");
+	if (wrong != NULL) {
+		snprintf(why, size, "%s", wrong);
 		errno = EINVAL;
 		return -1;
 	}
@@ -317,6 +503,12 @@ const char *
 etcdlock_config_id(const struct etcdlock_config *config)
 {
 	return config->id;
+}
+
+const char *
+etcdlock_config_user(const struct etcdlock_config *config)
+{
+	return config->user;
 }
 
 int64_t

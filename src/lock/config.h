@@ -4,8 +4,9 @@
 
 #include "lock/etcdlock.h"
 #include "lock/timing.h"
+#include "net/tls.h"
 
-#define CONFIG_SETTINGS 11
+#define CONFIG_SETTINGS 19
 
 enum renewal {
 	RENEW_RAFT,     /* each time a new lease, and the key moved to it: survives etcd's stale leaders */
@@ -14,10 +15,18 @@ enum renewal {
 
 struct etcdlock_config {
 	char *endpoints, *key, *id; /* KEY is NULL until it is set */
-	struct timing timing;       /* as asked for */
+	char *user;                 /* NULL: nobody */
+	char *password;             /* a secret; NULL: none yet */
+	char *password_file;        /* that it is from, and where it may change; or NULL */
+	struct tls tls;
+	struct timing timing; /* as asked for */
 	enum renewal renewal;
 	bool v2;                     /* etcd's API; else v3 */
 	bool given[CONFIG_SETTINGS]; /* set by hand */
 };
+
+/* The password in the file PATH: its first line. A new secret; or NULL with errno EINVAL or ENOMEM, or the system's,
+ * and *WHY a text, where WHY is not NULL. */
+__attribute__((warn_unused_result)) char *config_read_password(const char *path, const char **why);
 
 #endif

@@ -84,6 +84,15 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *   lock-delay       wait this long when a holder has vanished without saying so; 1s
  *   renew            raft, or keepalive: spares etcd the writes, and trusts what a leader that was frozen says
  *   api              v3, or v2: that of etcd-lock 1.x; see etcdlocker(1)
+ *   cacert           a file (PEM) of those whose signature on etcd's certificates counts; those that the system trusts.
+ *                    With this, cert or tls-server-name, endpoints without a scheme are https
+ *   cert, cert-key   files (PEM) of our certificate and its key; without cert-key it is in the file of cert. All files
+ *                    are read again for each connection
+ *   tls-server-name  the name in etcd's certificates; each endpoint's host
+ *   insecure-skip-verify  yes: etcd's certificates are not checked; no
+ *   user             NAME or NAME:PASSWORD, who we are to etcd; nobody
+ *   password-file    the password is the first line of this file, which is read again for each token
+ *   password         the password itself
  *
  * Spans of time are 30 (seconds), 1.5, 500ms, 2m, 1h; up to 100 years. */
 struct etcdlock_config;
@@ -99,9 +108,14 @@ void etcdlock_config_free(struct etcdlock_config *config);
 int etcdlock_config_set(struct etcdlock_config *config, const char *name, const char *value, char *why, size_t size);
 
 /* Take what was not set by hand from the variables of etcdlocker(1): ETCD_LOCK_HOST, ETCD_LOCK_ID, ETCD_LOCK_KEY,
- * ETCD_LOCK_TTL, ETCD_LOCK_REFRESH, ETCD_LOCK_API. An empty variable is an unset one. Returns as etcdlock_config_set().
- */
+ * ETCD_LOCK_TTL, ETCD_LOCK_REFRESH, ETCD_LOCK_API, ETCD_LOCK_CACERT, ETCD_LOCK_CERT, ETCD_LOCK_CERT_KEY,
+ * ETCD_LOCK_TLS_SERVER_NAME, ETCD_LOCK_USER, ETCD_LOCK_PASSWORD_FILE and ETCD_LOCK_PASSWORD; where there is none of a
+ * setting from etcdctl's: ETCDCTL_ENDPOINTS, ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY, ETCDCTL_USER and
+ * ETCDCTL_PASSWORD. An empty variable is an unset one. Returns as etcdlock_config_set(). */
 int etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size);
+
+/* The user whose password is missing; NULL: none is. No client can be made without. */
+const char *etcdlock_config_wants_password(const struct etcdlock_config *config);
 
 /* The variable that stands in for the setting NAME; NULL where there is none. */
 const char *etcdlock_config_variable(const char *name);
@@ -110,10 +124,11 @@ const char *etcdlock_config_variable(const char *name);
  * Returns 0, or -1 with errno EINVAL and in WHY a sentence, with the arithmetic. */
 int etcdlock_config_check(const struct etcdlock_config *config, char *why, size_t size);
 
-/* The key, NULL while there is none; the id; the span NAME in milliseconds as it works out, -1 where the spans do not
- * fit, where it is "never", or where there is no such span. */
+/* The key, NULL while there is none; the id; the user, NULL where there is none; the span NAME in milliseconds as it
+ * works out, -1 where the spans do not fit, where it is "never", or where there is no such span. */
 const char *etcdlock_config_key(const struct etcdlock_config *config);
 const char *etcdlock_config_id(const struct etcdlock_config *config);
+const char *etcdlock_config_user(const struct etcdlock_config *config);
 int64_t etcdlock_config_ms(const struct etcdlock_config *config, const char *name);
 
 /* --- clients and locks --- */

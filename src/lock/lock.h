@@ -41,8 +41,8 @@ struct etcdlock {
 
 	enum etcdlock_state state;
 	enum etcdlock_failure failure;
-	char error[512];   /* the first cause */
-	char trouble[384]; /* the last try that failed */
+	char error[768];   /* the first cause */
+	char trouble[640]; /* the last try that failed */
 	bool refused;      /* RELEASING because it was not acquired */
 
 	const struct backend_ops *ops;

@@ -136,7 +136,7 @@ on_queue(struct etcdlock_query *query, const json_t *answer, char text[CALL_TEXT
 	}
 	lease = holders_lease(query);
 	if (lease != 0)
-		return start(query, QUERY_LEASE, "/v3/lease/timetolive", v3_encode_lease(lease));
+		return start(query, QUERY_LEASE, "/v3/kv/lease/timetolive", v3_encode_lease(lease));
 	finish(query, NULL);
 	return CALL_DONE;
 }
@@ -154,7 +154,13 @@ on_v3_answer(struct etcdlock_query *query, long status, const char *body, size_t
 	case V3_TRANSIENT:
 		return CALL_RETRY;
 	case V3_NOT_ETCD:
-		return CALL_UNUSABLE;
+		return client_not_found(query->client, status) ? CALL_RETRY : CALL_UNUSABLE;
+	case V3_UNAUTHENTICATED:
+		if (query->client->auth != NULL)
+			return CALL_UNAUTHORIZED;
+		finish(query, text);
+		return CALL_DONE;
+	case V3_NO_AUTH:
 	case V3_REFUSED:
 	case V3_NO_SPACE:
 	case V3_LEASE_GONE:

@@ -170,6 +170,21 @@ v3_decode_grant(const json_t *answer, struct v3_grant *grant)
 }
 
 const char *
+v3_decode_token(const json_t *answer, const char **token)
+{
+	const char *text = json_string_value(json_object_get(answer, "token"));
+
+	if (text == NULL || text[0] == '\0')
+		return "there is no token";
+	/* It goes into a header. */
+	for (const char *c = text; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~')
+			return "the token has characters that no header has";
+	*token = text;
+	return NULL;
+}
+
+const char *
 v3_decode_keepalive(const json_t *answer, int64_t *ttl_s)
 {
 	const json_t *result = json_object_get(answer, "result");

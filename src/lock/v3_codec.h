@@ -31,6 +31,9 @@ __attribute__((warn_unused_result)) int
 v3_names_init(struct v3_names *names, const char *lock, const char *id, int64_t lease);
 void v3_names_free(struct v3_names *names);
 
+/* Get a token for USER. */
+char *v3_encode_authenticate(const char *user, const char *password);
+
 char *v3_encode_grant(int64_t lease, int64_t ttl_s);
 char *v3_encode_lease(int64_t lease); /* revoke, keepalive */
 
@@ -87,6 +90,9 @@ struct v3_grant {
 
 const char *v3_decode_grant(const json_t *answer, struct v3_grant *grant);
 
+/* The token of an answer to v3_encode_authenticate(), borrowed from it: printable, without blanks. */
+const char *v3_decode_token(const json_t *answer, const char **token);
+
 /* The TTL of a keepalive's answer in seconds; 0: the lease is gone. */
 const char *v3_decode_keepalive(const json_t *answer, int64_t *ttl_s);
 
@@ -132,12 +138,14 @@ void v3_event_free(struct v3_event *event);
 /* What a unary answer amounts to. */
 enum v3_verdict {
 	V3_OK,
-	V3_TRANSIENT,    /* the same request may work later, or elsewhere */
-	V3_REFUSED,      /* etcd means it */
-	V3_NO_SPACE,     /* so does one that is full: it takes no lease and no put, but keepalives and deletes */
-	V3_LEASE_GONE,   /* no such lease */
-	V3_LEASE_EXISTS, /* a grant of that id has already worked */
-	V3_NOT_ETCD      /* no etcd with a v3 JSON gateway is speaking */
+	V3_TRANSIENT,       /* the same request may work later, or elsewhere */
+	V3_REFUSED,         /* etcd means it */
+	V3_NO_SPACE,        /* so does one that is full: it takes no lease and no put, but keepalives and deletes */
+	V3_UNAUTHENTICATED, /* it wants to know who asks, or does not take the token */
+	V3_NO_AUTH,         /* it has no users, says the answer to v3_encode_authenticate() */
+	V3_LEASE_GONE,      /* no such lease */
+	V3_LEASE_EXISTS,    /* a grant of that id has already worked */
+	V3_NOT_ETCD         /* no etcd with a v3 JSON gateway is speaking */
 };
 
 #define V3_TEXT 256

@@ -10,13 +10,15 @@
 enum {
 	GRPC_CANCELED = 1,
 	GRPC_UNKNOWN = 2,
+	GRPC_INVALID = 3,
 	GRPC_DEADLINE = 4,
 	GRPC_NOT_FOUND = 5,
 	GRPC_EXHAUSTED = 8,
 	GRPC_PRECONDITION = 9,
 	GRPC_ABORTED = 10,
 	GRPC_INTERNAL = 13,
-	GRPC_UNAVAILABLE = 14
+	GRPC_UNAVAILABLE = 14,
+	GRPC_UNAUTHENTICATED = 16
 };
 
 static enum v3_verdict
@@ -34,7 +36,16 @@ judge_code(long status, json_int_t code, const char *text)
 		/* From 3.6 on a wrong path has this code too. */
 		return strstr(text, "lease not found") != NULL ? V3_LEASE_GONE : V3_NOT_ETCD;
 	case GRPC_PRECONDITION:
+		if (strstr(text, "authentication is not enabled") != NULL)
+			return V3_NO_AUTH;
 		return strstr(text, "lease already exists") != NULL ? V3_LEASE_EXISTS : V3_REFUSED;
+	case GRPC_UNAUTHENTICATED:
+		return V3_UNAUTHENTICATED;
+	case GRPC_INVALID:
+		/* No token; or users and roles were changed behind its back. */
+		return strstr(text, "user name is empty") != NULL || strstr(text, "auth store is old") != NULL
+		    ? V3_UNAUTHENTICATED
+		    : V3_REFUSED;
 	case GRPC_EXHAUSTED:
 		if (strstr(text, "space exceeded") != NULL)
 			return V3_NO_SPACE;
@@ -94,6 +105,12 @@ v3_judge(long status, const char *body, size_t len, json_t **answer, char text[V
 	if (json_is_object(object) && is_error(object)) {
 		verdict = judge_code(status, error_code(object), error_text(object));
 		snprintf(text, V3_TEXT, "%s", error_text(object));
+	} else if (strstr(body, "CommonName of client sending a request against gateway") != NULL) {
+		/* etcd's server/embed, since a name in a certificate would be a user to it. */
+		verdict = V3_REFUSED;
+		snprintf(text, V3_TEXT,
+		    "etcd's JSON gateway takes no client certificate with a common name (CN) while users are on: use one "
+		    "without, and a user's name and password");
 	} else if (status >= 500) {
 		verdict = V3_TRANSIENT;
 		snprintf(text, V3_TEXT, "HTTP status %ld: %.100s", status, body);

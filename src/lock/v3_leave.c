@@ -34,7 +34,7 @@ v3_revoke_next(struct v3 *v3)
 		return;
 	}
 	v3->revoking = lease->id;
-	if (call_start(&v3->revoke, "/v3/lease/revoke", v3_encode_lease(lease->id), v3_try_limit(v3)) == -1)
+	if (call_start(&v3->revoke, "/v3/kv/lease/revoke", v3_encode_lease(lease->id), v3_try_limit(v3)) == -1)
 		lock_stumbled(v3->lock);
 }
 
@@ -162,6 +162,11 @@ on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_
 		return CALL_RETRY;
 	case V3_NOT_ETCD:
 		return CALL_UNUSABLE;
+	case V3_UNAUTHENTICATED:
+		if (v3->lock->client->auth != NULL)
+			return CALL_UNAUTHORIZED;
+		break;
+	case V3_NO_AUTH:
 	case V3_OK:
 	case V3_LEASE_GONE:
 	case V3_REFUSED:

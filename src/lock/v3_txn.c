@@ -11,6 +11,9 @@
 /* An answer that takes longer is not waited for; nor one that comes after the deadline. */
 #define TXN_LIMIT (5 * NSEC_PER_SEC)
 
+/* Another token is on its way. */
+#define TOKEN_PAUSE (50 * NSEC_PER_MSEC)
+
 #define TXN_MAX_BODY ((size_t)64 << 10)
 
 struct v3_txn {
@@ -20,6 +23,8 @@ struct v3_txn {
 	struct lock_result *result;
 	struct http_request *request;
 	struct endpoint *endpoint;
+	unsigned token;    /* that went with it */
+	bool reauthorized; /* an earlier one was not good */
 	TAILQ_ENTRY(v3_txn) link;
 };
 
@@ -48,10 +53,19 @@ txn_end(struct v3_txn *txn, enum etcdlock_txn_result result, int64_t revision, c
 		timer_arm(v3->lock->client->loop, &v3->next_txn, clock_now());
 }
 
+/* Only etcd's own word is a no: who gives up waiting for the others, and who cannot be understood, may have done it. */
+static bool
+is_no(enum v3_verdict verdict)
+{
+	return verdict == V3_REFUSED || verdict == V3_NO_SPACE || verdict == V3_UNAUTHENTICATED ||
+	    verdict == V3_NO_AUTH;
+}
+
 static void
 on_done(void *arg, const struct http_response *response)
 {
 	struct v3_txn *txn = arg;
+	struct etcdlock_client *client = txn->v3->lock->client;
 	char text[V3_TEXT], full[V3_TEXT + 128];
 	bool succeeded = false;
 	int64_t revision = 0;
@@ -61,18 +75,21 @@ on_done(void *arg, const struct http_response *response)
 
 	txn->request = NULL;
 	if (response->error != NULL) {
-		endpoints_failed(txn->v3->lock->client->endpoints, txn->endpoint);
+		endpoints_failed(client->endpoints, txn->endpoint);
 		snprintf(full, sizeof(full), "no answer: %s", response->error);
 		txn_end(txn, response->sent ? ETCDLOCK_TXN_UNSURE : ETCDLOCK_TXN_REFUSED, 0, full);
 		return;
 	}
 	verdict = v3_judge(response->status, response->body, response->len, &answer, text);
+	if (verdict == V3_UNAUTHENTICATED && client->auth != NULL && !txn->reauthorized) {
+		/* So it was not carried out. */
+		txn->reauthorized = true;
+		auth_reject(client->auth, txn->token);
+		timer_arm(client->loop, &txn->v3->next_txn, clock_now());
+		return;
+	}
 	if (verdict != V3_OK) {
-		/* Only etcd's own word is a no: who gives up waiting for the others, and who cannot be understood, may
-		 * have done it. */
-		txn_end(txn,
-		    verdict == V3_REFUSED || verdict == V3_NO_SPACE ? ETCDLOCK_TXN_REFUSED : ETCDLOCK_TXN_UNSURE, 0,
-		    text);
+		txn_end(txn, is_no(verdict) ? ETCDLOCK_TXN_REFUSED : ETCDLOCK_TXN_UNSURE, 0, text);
 		return;
 	}
 	wrong = v3_decode_guarded(answer, &succeeded, &revision);
@@ -102,12 +119,16 @@ on_next(void *arg)
 		txn_end(txn, ETCDLOCK_TXN_NOT_HELD, 0, "not sent before the lock was given up or lost");
 		return;
 	}
+	if (!auth_ready(client->auth)) {
+		timer_arm(client->loop, &v3->next_txn, clock_now() + TOKEN_PAUSE);
+		return;
+	}
 	txn->endpoint = endpoints_current(client->endpoints);
 	spec.lane = &txn->endpoint->lane;
 	spec.body = txn->body;
 	spec.time_limit = left < TXN_LIMIT ? left : TXN_LIMIT;
 	spec.arg = txn;
-	txn->request = client_send(client, txn->endpoint, "/v3/kv/txn", &spec);
+	txn->request = client_send(client, txn->endpoint, "/v3/kv/txn", &spec, &txn->token);
 	if (txn->request == NULL)
 		txn_end(txn, ETCDLOCK_TXN_REFUSED, 0, "no memory for a request");
 }

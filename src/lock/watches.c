@@ -1,6 +1,7 @@
 #include "lock/watches.h"
 
 #include "base/strbuf.h"
+#include "lock/auth.h"
 #include "lock/json_stream.h"
 
 #include <errno.h>
@@ -14,6 +15,9 @@
 /* etcd confirms a watch within milliseconds; a request that it does not understand it never answers. */
 #define CREATED_LIMIT (2 * NSEC_PER_SEC)
 
+/* Another token is on its way. */
+#define TOKEN_PAUSE (50 * NSEC_PER_MSEC)
+
 /* Watchers on one stream: its request, which a server may limit, has some 400 bytes for each. */
 #define STREAM_WATCHERS 256
 
@@ -21,6 +25,7 @@ struct watch_stream {
 	struct watches *watches;
 	struct http_request *request;
 	struct endpoint *endpoint;
+	unsigned token; /* that went with it */
 	struct json_stream json;
 	struct watcher **slots; /* by the watch_id that etcd gives: from 0 on, in the order of the requests */
 	size_t slot_count, created, watchers;
@@ -96,7 +101,11 @@ stream_failed(struct watch_stream *stream, const char *why)
 	struct watcher *watcher;
 
 	log_msg(&client->log, LEVEL_DEBUG, "watch: %s: %s", stream->endpoint->name, why);
-	endpoints_failed(client->endpoints, stream->endpoint);
+	/* In etcd's words, for a stream has no status of its own: rpctypes.ErrInvalidAuthToken. */
+	if (strstr(why, "invalid auth token") != NULL)
+		auth_reject(client->auth, stream->token);
+	else
+		endpoints_failed(client->endpoints, stream->endpoint);
 	stream->busy = true;
 	while ((watcher = stream_pop(stream)) != NULL)
 		watcher->on_failed(watcher->arg, why);
@@ -282,7 +291,7 @@ stream_send(struct watch_stream *stream, const char *body)
 		.arg = stream };
 
 	if (body != NULL)
-		stream->request = client_send(client, stream->endpoint, "/v3/watch", &spec);
+		stream->request = client_send(client, stream->endpoint, "/v3/watch", &spec, &stream->token);
 	if (stream->request == NULL)
 		return false;
 	timer_arm(client->loop, &stream->created_limit, clock_now() + CREATED_LIMIT);
@@ -301,6 +310,10 @@ on_open(void *arg)
 
 	if (TAILQ_EMPTY(&watches->waiting))
 		return;
+	if (!auth_ready(watches->client->auth)) {
+		timer_arm(watches->client->loop, &watches->open, clock_now() + TOKEN_PAUSE);
+		return;
+	}
 	absorb(watches);
 	stream = stream_new(watches);
 	if (stream == NULL) {

@@ -1,4 +1,5 @@
 #include "net/endpoints.h"
+#include "base/random.h"
 #include "base/strbuf.h"
 
 #include <ctype.h>
@@ -8,6 +9,9 @@
 #include <strings.h>
 
 #define DEFAULT_PORT "2379"
+
+/* So long one that failed is not the first choice. */
+#define ILL_FOR (10 * NSEC_PER_SEC)
 
 /* True for "1" to "65535" in LEN characters. */
 static bool
@@ -62,25 +66,35 @@ split_authority(const char *text, size_t *host_len, const char **port)
 	return NULL;
 }
 
+#define NO_ROOM "does not fit into memory"
+
+static const char *
+unix_parse(struct endpoint *endpoint, const char *text)
+{
+	const char *path = text + 7;
+
+	if (path[0] != '/' || path[1] == '\0')
+		return "needs an absolute path: unix:///path";
+	/* sun_path(7): longer paths cannot be connected to. */
+	if (strlen(path) > 107)
+		return "has a path of more than 107 bytes, too long for a unix socket";
+	endpoint->unix_socket = strdup(path);
+	endpoint->url = strdup("http://localhost");
+	endpoint->name = strdup(text);
+	return endpoint->unix_socket && endpoint->url && endpoint->name ? NULL : NO_ROOM;
+}
+
 /* Fills ENDPOINT from TEXT, which it may change. Returns NULL, or what is wrong with it. */
 static const char *
-endpoint_parse(struct endpoint *endpoint, char *text)
+endpoint_parse(struct endpoint *endpoint, char *text, const struct tls *tls)
 {
-	const char *scheme = "http", *authority = text, *port, *wrong;
+	const char *scheme = tls_is_set(tls) ? "https" : "http", *authority = text, *port, *wrong;
 	size_t host_len, len = strlen(text);
 
-	if (strncasecmp(text, "unix://", 7) == 0) {
-		if (text[7] != '/' || text[8] == '\0')
-			return "needs an absolute path: unix:///path";
-		/* sun_path(7): longer paths cannot be connected to. */
-		if (len - 7 > 107)
-			return "has a path of more than 107 bytes, too long for a unix socket";
-		endpoint->unix_socket = strdup(text + 7);
-		endpoint->url = strdup("http://localhost");
-		endpoint->name = strdup(text);
-		return endpoint->unix_socket && endpoint->url && endpoint->name ? NULL : "does not fit into memory";
-	}
+	if (strncasecmp(text, "unix://", 7) == 0)
+		return unix_parse(endpoint, text);
 	if (strncasecmp(text, "http://", 7) == 0) {
+		scheme = "http";
 		authority = text + 7;
 	} else if (strncasecmp(text, "https://", 8) == 0) {
 		scheme = "https";
@@ -95,9 +109,17 @@ endpoint_parse(struct endpoint *endpoint, char *text)
 	wrong = split_authority(authority, &host_len, &port);
 	if (wrong != NULL)
 		return wrong;
-	endpoint->url = str_printf("%s://%.*s:%s", scheme, (int)host_len, authority, port);
-	endpoint->name = endpoint->url == NULL ? NULL : strdup(endpoint->url);
-	return endpoint->name != NULL ? NULL : "does not fit into memory";
+	endpoint->name = str_printf("%s://%.*s:%s", scheme, (int)host_len, authority, port);
+	if (endpoint->name == NULL)
+		return NO_ROOM;
+	if (tls->server_name == NULL || strcmp(scheme, "https") != 0) {
+		endpoint->url = strdup(endpoint->name);
+		return endpoint->url != NULL ? NULL : NO_ROOM;
+	}
+	/* The name in the URL is the one that is asked for and checked. */
+	endpoint->url = str_printf("https://%s:%s", tls->server_name, port);
+	endpoint->connect_to = str_printf("::%.*s:%s", (int)host_len, authority, port);
+	return endpoint->url && endpoint->connect_to ? NULL : NO_ROOM;
 }
 
 static char *
@@ -114,7 +136,7 @@ trim(char *text)
 }
 
 struct endpoints *
-endpoints_parse(const char *list, char why[ENDPOINTS_ERROR])
+endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERROR])
 {
 	struct endpoints *endpoints = calloc(1, sizeof(*endpoints));
 	char *copy = strdup(list), *rest = copy, *item;
@@ -132,7 +154,7 @@ endpoints_parse(const char *list, char why[ENDPOINTS_ERROR])
 		const char *wrong;
 
 		item = trim(item);
-		wrong = *item == '\0' ? "is empty" : endpoint_parse(&endpoints->list[endpoints->count++], item);
+		wrong = *item == '\0' ? "is empty" : endpoint_parse(&endpoints->list[endpoints->count++], item, tls);
 		if (wrong != NULL) {
 			snprintf(why, ENDPOINTS_ERROR, "endpoint '%.100s' %s", item, wrong);
 			goto fail;
@@ -156,6 +178,7 @@ endpoints_free(struct endpoints *endpoints)
 		free(endpoints->list[i].name);
 		free(endpoints->list[i].url);
 		free(endpoints->list[i].unix_socket);
+		free(endpoints->list[i].connect_to);
 	}
 	free(endpoints->list);
 	free(endpoints);
@@ -170,20 +193,48 @@ endpoints_current(struct endpoints *endpoints)
 struct endpoint *
 endpoints_next(struct endpoints *endpoints, size_t ahead)
 {
-	return &endpoints->list[(endpoints->current + ahead) % endpoints->count];
+	const nsec recent = clock_now() - ILL_FOR;
+	size_t count = endpoints->count;
+
+	ahead %= count;
+	for (int ill = 0; ill <= 1; ill++)
+		for (size_t i = 0; i < count; i++) {
+			struct endpoint *endpoint = &endpoints->list[(endpoints->current + i) % count];
+			/* The current one is the first choice even so: all may be ill. */
+			bool late = i > 0 && endpoint->failed != 0 && endpoint->failed > recent;
+
+			if (late == ill && ahead-- == 0)
+				return endpoint;
+		}
+	return endpoints_current(endpoints);
 }
 
 void
-endpoints_worked(struct endpoints *endpoints, const struct endpoint *endpoint)
+endpoints_worked(struct endpoints *endpoints, struct endpoint *endpoint)
 {
+	endpoint->failed = 0;
 	endpoints->current = (size_t)(endpoint - endpoints->list);
 }
 
 void
-endpoints_failed(struct endpoints *endpoints, const struct endpoint *endpoint)
+endpoints_failed(struct endpoints *endpoints, struct endpoint *endpoint)
 {
+	endpoint->failed = clock_now();
 	if (endpoint == endpoints_current(endpoints))
-		endpoints->current = (endpoints->current + 1) % endpoints->count;
+		endpoints->current = (size_t)(endpoints_next(endpoints, 1) - endpoints->list);
+}
+
+void
+endpoints_shuffle(struct endpoints *endpoints)
+{
+	/* Fisher and Yates. */
+	for (size_t i = endpoints->count; i > 1; i--) {
+		size_t other = random_uint64() % i;
+		struct endpoint moved = endpoints->list[i - 1];
+
+		endpoints->list[i - 1] = endpoints->list[other];
+		endpoints->list[other] = moved;
+	}
 }
 
 bool

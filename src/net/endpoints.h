@@ -2,7 +2,9 @@
 #ifndef NET_ENDPOINTS_H
 #define NET_ENDPOINTS_H
 
+#include "net/avoid.h"
 #include "net/http.h"
+#include "net/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +13,10 @@ struct endpoint {
 	char *name;        /* as a person would write it; for messages */
 	char *url;         /* "http://host:port", without a path */
 	char *unix_socket; /* a path, or NULL */
+	char *connect_to;  /* where it is, if not there where URL says, as CURLOPT_CONNECT_TO(3) has it; or NULL */
 	struct http_lane lane;
+	struct avoid avoid;
+	nsec failed;   /* when it failed last, if it has not served since; else 0 */
 	bool unusable; /* its last answer was not etcd's */
 };
 
@@ -25,23 +30,28 @@ struct endpoints {
 #define ENDPOINTS_ERROR 256
 
 /* Parse LIST: comma-separated HOST:PORT, HOST (port 2379), [v6]:PORT, http://..., https://..., or
- * unix:///path. Returns new endpoints, or NULL and in WHY a sentence that names the bad entry. */
-__attribute__((warn_unused_result)) struct endpoints *endpoints_parse(const char *list, char why[ENDPOINTS_ERROR]);
+ * unix:///path. TLS, not kept: where something of it is set, entries without a scheme are https, as with etcdctl.
+ * Returns new endpoints, or NULL and in WHY a sentence that names the bad entry. */
+__attribute__((warn_unused_result)) struct endpoints *
+endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERROR]);
+
+/* Put them into an order of chance: a fleet with one list is to spread over the members. */
+void endpoints_shuffle(struct endpoints *endpoints);
 
 void endpoints_free(struct endpoints *endpoints);
 
 /* The one to try now. */
 struct endpoint *endpoints_current(struct endpoints *endpoints);
 
-/* The one to try when AHEAD others are being tried already. */
+/* The one to try when AHEAD others are being tried already: those that failed a moment ago come last. */
 struct endpoint *endpoints_next(struct endpoints *endpoints, size_t ahead);
 
 /* ENDPOINT has served a request: it is tried first from now on. */
-void endpoints_worked(struct endpoints *endpoints, const struct endpoint *endpoint);
+void endpoints_worked(struct endpoints *endpoints, struct endpoint *endpoint);
 
 /* ENDPOINT did not serve a request: the next one is tried from now on, unless another request has
  * already moved on. */
-void endpoints_failed(struct endpoints *endpoints, const struct endpoint *endpoint);
+void endpoints_failed(struct endpoints *endpoints, struct endpoint *endpoint);
 
 /* True where the last answer of every endpoint was not etcd's: no retry will help. */
 bool endpoints_all_unusable(const struct endpoints *endpoints);

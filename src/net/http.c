@@ -1,54 +1,9 @@
-#include "net/http.h"
-#include "base/strbuf.h"
+#include "net/http_request.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-#include <sys/socket.h>
-
-/* Seconds of silence on a connection before TCP asks whether the peer is there, and between the asking. */
-#define TCP_KEEPALIVE_S 15L
-
-TAILQ_HEAD(http_requests, http_request);
-
-struct http {
-	struct loop *loop;
-	CURLM *multi;
-	struct timer timer;         /* libcurl's one timer */
-	struct curl_slist *headers; /* of every request */
-	struct curl_slist *leader_headers;
-	struct http_requests active, waiting; /* what libcurl has, and what has no connection yet */
-	struct timer next;                    /* a lane has room again */
-};
-
-struct http_request {
-	struct http *http;
-	CURL *easy;                     /* NULL: waiting */
-	bool queued;                    /* waiting for room in its lane */
-	char *url, *unix_socket, *body; /* ours; those in SPEC are the caller's, and gone */
-	struct http_spec spec;
-	nsec over;          /* when the time limit is reached; NSEC_NEVER */
-	struct timer limit; /* while waiting */
-	struct strbuf received;
-	int overflow; /* errno of what did not fit */
-	char error[CURL_ERROR_SIZE];
-	TAILQ_ENTRY(http_request) link;
-};
-
-/* Called by libcurl: may only store. What is stored is handed on by http_drain(). */
-static size_t
-store_bytes(char *bytes, size_t size, size_t count, void *arg)
-{
-	struct http_request *request = arg;
-
-	if (strbuf_append(&request->received, bytes, size * count, request->spec.max_body) == 0)
-		return size * count;
-	request->overflow = errno;
-	return 0;
-}
 
 static void
 request_free(struct http_request *request)
@@ -71,7 +26,11 @@ request_free(struct http_request *request)
 	}
 	free(request->url);
 	free(request->unix_socket);
+	if (request->body != NULL)
+		explicit_bzero(request->body, strlen(request->body));
 	free(request->body);
+	curl_slist_free_all(request->connect_to);
+	curl_slist_free_all(request->headers);
 	strbuf_free(&request->received);
 	free(request);
 }
@@ -83,6 +42,8 @@ describe_failure(const struct http_request *request, CURLcode code, char *text, 
 		snprintf(text, size, "the answer is longer than %zu bytes", request->spec.max_body);
 	else if (request->overflow != 0)
 		snprintf(text, size, "no memory for the answer");
+	else if (request->header_bytes > HTTP_MAX_HEADERS)
+		snprintf(text, size, "the answer has more than %zu bytes of headers", HTTP_MAX_HEADERS);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(text, size, "no answer within %lld ms", (long long)(request->spec.time_limit / NSEC_PER_MSEC));
 	else if (request->error[0] != '\0')
@@ -125,6 +86,39 @@ request_end(struct http_request *request, struct http_response *response)
 	strbuf_free(&body);
 }
 
+/* The addresses that it was sent to have not served it. */
+static void
+avoid_used(const struct http_request *request)
+{
+	struct avoid *avoid = request->spec.avoid;
+	char *used = NULL;
+
+	for (size_t i = 0; i < request->opened_count; i++)
+		avoid_add(avoid, request->opened[i]);
+	/* On a connection that was there already. */
+	if (request->opened_count == 0 && curl_easy_getinfo(request->easy, CURLINFO_PRIMARY_IP, &used) == CURLE_OK &&
+	    used != NULL && strlen(used) < sizeof(avoid_address)) {
+		avoid_address address;
+
+		strcpy(address, used);
+		avoid_add(avoid, address);
+	}
+}
+
+/* Where only addresses were left that are to be avoided, they are taken after all. True where it goes on. */
+static bool
+request_again(struct http_request *request)
+{
+	struct http *http = request->http;
+
+	if (!request->refused || request->opened_count > 0 || request->any)
+		return false;
+	request->any = true;
+	request->error[0] = '\0';
+	curl_multi_remove_handle(http->multi, request->easy);
+	return curl_multi_add_handle(http->multi, request->easy) == CURLM_OK;
+}
+
 static void
 request_finish(struct http_request *request, CURLcode code)
 {
@@ -133,6 +127,11 @@ request_finish(struct http_request *request, CURLcode code)
 
 	if (!request_deliver(request))
 		return;
+	if (code != CURLE_OK && request->spec.avoid != NULL) {
+		if (request_again(request))
+			return;
+		avoid_used(request);
+	}
 	if (code != CURLE_OK) {
 		long request_size = 0;
 
@@ -232,68 +231,6 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	return 0;
 }
 
-/* No descriptor of ours is for a program that somebody else starts meanwhile. */
-static curl_socket_t
-open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	(void)arg;
-	(void)purpose;
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
-static CURLcode
-set_options(struct http_request *request)
-{
-	const struct http_spec *spec = &request->spec;
-	struct http *http = request->http;
-	CURL *easy = request->easy;
-	CURLcode code = CURLE_OK;
-
-#define SET(option, value) \
-	do { \
-		if (code == CURLE_OK) \
-			code = curl_easy_setopt(easy, option, value); \
-	} while (0)
-	SET(CURLOPT_PRIVATE, request);
-	SET(CURLOPT_URL, request->url);
-	if (request->unix_socket != NULL)
-		SET(CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
-	if (spec->method == NULL)
-		SET(CURLOPT_POSTFIELDS, request->body);
-	else
-		SET(CURLOPT_CUSTOMREQUEST, spec->method);
-	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_HTTPHEADER, spec->require_leader ? http->leader_headers : http->headers);
-	SET(CURLOPT_ERRORBUFFER, request->error);
-	SET(CURLOPT_WRITEFUNCTION, store_bytes);
-	SET(CURLOPT_WRITEDATA, request);
-	SET(CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700
-	SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs must not hold up the end */
-#endif
-	/* http_proxy in the environment is meant for other traffic than a lock's. */
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
-	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
-	/* A stream keeps its connection for good: leave the one that is warm to the requests. */
-	if (spec->on_data != NULL || spec->once)
-		SET(CURLOPT_FRESH_CONNECT, 1L);
-	if (request->over != NSEC_NEVER) {
-		long limit_ms = (long)((request->over - clock_now()) / NSEC_PER_MSEC);
-
-		SET(CURLOPT_TIMEOUT_MS, limit_ms > 0 ? limit_ms : 1L);
-	}
-#undef SET
-	return code;
-}
-
 /* Hands REQUEST to libcurl. Returns 0, or -1 when memory is short. */
 static int
 request_begin(struct http_request *request)
@@ -311,7 +248,7 @@ request_begin(struct http_request *request)
 	request->queued = false;
 	if (request->spec.lane != NULL)
 		request->spec.lane->active++;
-	if (set_options(request) != CURLE_OK)
+	if (request_set_options(request) != CURLE_OK)
 		return -1;
 	return curl_multi_add_handle(http->multi, request->easy) == CURLM_OK ? 0 : -1;
 }
@@ -379,7 +316,9 @@ http_start(struct http *http, const struct http_spec *spec)
 	request->url = copy(spec->url, &failed);
 	request->unix_socket = copy(spec->unix_socket, &failed);
 	request->body = copy(spec->body, &failed);
+	failed = failed || request_add_extras(request, spec->connect_to, spec->authorization) == -1;
 	request->spec.url = request->spec.body = request->spec.unix_socket = NULL;
+	request->spec.connect_to = request->spec.authorization = NULL;
 	request->over = spec->time_limit == 0 ? NSEC_NEVER : clock_add(clock_now(), spec->time_limit);
 	timer_init(&request->limit, on_limit, request);
 	TAILQ_INSERT_TAIL(&http->waiting, request, link);
@@ -403,28 +342,8 @@ http_cancel(struct http_request *request)
 		request_free(request);
 }
 
-/* New headers: BASE's and LINE. NULL when memory is short. */
-static struct curl_slist *
-headers_with(const struct curl_slist *base, const char *line)
-{
-	struct curl_slist *list = NULL;
-
-	for (; base != NULL || line != NULL; base = base == NULL ? NULL : base->next) {
-		struct curl_slist *longer = curl_slist_append(list, base != NULL ? base->data : line);
-
-		if (longer == NULL) {
-			curl_slist_free_all(list);
-			return NULL;
-		}
-		list = longer;
-		if (base == NULL)
-			line = NULL;
-	}
-	return list;
-}
-
 struct http *
-http_new(struct loop *loop)
+http_new(struct loop *loop, const struct tls *tls)
 {
 	struct http *http;
 
@@ -441,9 +360,10 @@ http_new(struct loop *loop)
 	timer_init(&http->timer, on_timer, http);
 	timer_init(&http->next, on_next, http);
 	http->multi = curl_multi_init();
-	http->headers = headers_with(NULL, "Content-Type: application/json");
-	http->leader_headers = headers_with(http->headers, "Grpc-Metadata-Hasleader: true");
-	if (http->multi == NULL || http->headers == NULL || http->leader_headers == NULL) {
+	http->headers = http_headers_with(NULL, "Content-Type: application/json");
+	http->leader_headers = http_headers_with(http->headers, "Grpc-Metadata-Hasleader: true");
+	if ((tls != NULL && tls_copy(&http->tls, tls) == -1) || http->multi == NULL || http->headers == NULL ||
+	    http->leader_headers == NULL) {
 		http_free(http);
 		return NULL;
 	}
@@ -478,6 +398,7 @@ http_free(struct http *http)
 	timer_disarm(http->loop, &http->timer);
 	curl_slist_free_all(http->headers);
 	curl_slist_free_all(http->leader_headers);
+	tls_free(&http->tls);
 	free(http);
 	curl_global_cleanup();
 }

@@ -6,7 +6,9 @@
 #define NET_HTTP_H
 
 #include "base/clock.h"
+#include "net/avoid.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,15 +34,18 @@ struct http_lane {
 };
 
 struct http_spec {
-	const char *url;         /* this and the next two are copied */
-	const char *unix_socket; /* connect here instead; or NULL */
-	const char *body;        /* JSON to POST */
-	const char *method;      /* without a body, a static string; NULL: POST */
-	struct http_lane *lane;  /* NULL: it does not count, and never waits (streams) */
-	bool require_leader;     /* have a member without a leader refuse at once */
-	bool once;               /* not safe to repeat: sent on a connection of its own, where libcurl never does */
-	nsec time_limit;         /* for the whole exchange, with the waiting for a connection; 0: none (streams) */
-	size_t max_body;         /* a longer answer is an error */
+	const char *url;           /* this and the next four are copied */
+	const char *unix_socket;   /* connect here instead; or NULL */
+	const char *connect_to;    /* or there, as CURLOPT_CONNECT_TO(3) has it; or NULL */
+	const char *authorization; /* the header of this name; or NULL */
+	const char *body;          /* JSON to POST; our copy of it is wiped at the end */
+	const char *method;        /* without a body, a static string; NULL: POST */
+	struct http_lane *lane;    /* NULL: it does not count, and never waits (streams) */
+	struct avoid *avoid;       /* the server's, kept as LANE is */
+	bool require_leader;       /* have a member without a leader refuse at once */
+	bool once;                 /* not safe to repeat: sent on a connection of its own, where libcurl never does */
+	nsec time_limit;           /* for the whole exchange, with the waiting for a connection; 0: none (streams) */
+	size_t max_body;           /* a longer answer is an error */
 
 	/* For a stream: gets the bytes as they come. It may call http_cancel(). NULL: they are collected. */
 	void (*on_data)(void *arg, const char *bytes, size_t len);
@@ -49,8 +54,8 @@ struct http_spec {
 	void *arg;
 };
 
-/* A new engine on LOOP, which must outlive it. NULL when memory is short. */
-struct http *http_new(struct loop *loop);
+/* A new engine on LOOP, which must outlive it. TLS is copied; NULL: as the system has it. NULL when memory is short. */
+struct http *http_new(struct loop *loop, const struct tls *tls);
 
 /* Requests under way are dropped without a callback. NULL is fine. */
 void http_free(struct http *http);

@@ -217,8 +217,8 @@ make_lock(void **state)
 	memset(&asked, 0, sizeof(asked));
 	event_count = 0;
 	client.loop = loop_new(NULL);
-	client.http = http_new(client.loop);
-	client.endpoints = endpoints_parse("localhost:1", why);
+	client.http = http_new(client.loop, NULL);
+	client.endpoints = endpoints_parse("localhost:1", &(const struct tls){ 0 }, why);
 	if (config == NULL || etcdlock_config_set(config, "key", "/l", why, sizeof(why)) == -1 ||
 	    etcdlock_config_set(config, "id", "me", why, sizeof(why)) == -1 ||
 	    etcdlock_config_set(config, "lock-delay", "50ms", why, sizeof(why)) == -1)

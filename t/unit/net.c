@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+static const struct tls plain;
+
 static void
 endpoints_that_parse(void **state)
 {
@@ -27,7 +29,7 @@ endpoints_that_parse(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct endpoints *endpoints = endpoints_parse(cases[i].list, why);
+		struct endpoints *endpoints = endpoints_parse(cases[i].list, &plain, why);
 
 		assert_non_null(endpoints);
 		assert_int_equal(endpoints->count, 1);
@@ -51,10 +53,10 @@ endpoints_that_do_not(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		why[0] = '\0';
-		assert_null(endpoints_parse(bad[i], why));
+		assert_null(endpoints_parse(bad[i], &plain, why));
 		assert_non_null(strstr(why, "endpoint '"));
 	}
-	assert_null(endpoints_parse("good:1,bad:x,good:2", why));
+	assert_null(endpoints_parse("good:1,bad:x,good:2", &plain, why));
 	strcpy(quoted, "endpoint 'bad:x'");
 	assert_non_null(strstr(why, quoted));
 }
@@ -63,8 +65,8 @@ static void
 endpoints_rotate(void **state)
 {
 	char why[ENDPOINTS_ERROR];
-	struct endpoints *endpoints = endpoints_parse("a:1,b:2,c:3", why);
-	const struct endpoint *first;
+	struct endpoints *endpoints = endpoints_parse("a:1,b:2,c:3", &plain, why);
+	struct endpoint *first;
 
 	(void)state;
 	assert_non_null(endpoints);

@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
 our @EXPORT = qw(
-    $dir $locker $probe free_port etcd_start etcd_stop etcd_need cluster_start cluster_leader member_start etcdctl etcdctl_cmd keys_left leases_left
+    $dir $locker $probe @etcdctl_flags free_port etcd_start etcd_stop etcd_need cluster_start cluster_leader cluster_ready member_start etcdctl etcdctl_cmd keys_left leases_left
     etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of now
     npm_program
 );
@@ -22,6 +22,7 @@ our @EXPORT = qw(
 our $dir = tempdir('etcdlocker-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 our $locker = $ENV{ETCDLOCKER} // "$ENV{BUILD_DIR}/etcdlocker";
 our $probe = "$ENV{BUILD_DIR}/t/probe";
+our @etcdctl_flags; # what etcdctl needs to get in
 our $endpoint; # of the etcd that etcd_start() started last
 
 my $main = $$;
@@ -184,49 +185,62 @@ sub etcd_need {
 }
 
 # Starts an etcd of one member on free ports, and waits until it serves. Options: port, peer, data: to start a stopped
-# one again; arguments.
+# one again; arguments; secure: it is to speak https, as the arguments say.
 sub etcd_start {
     my (%options) = @_;
     my $port = $options{port} // free_port();
     my $peer = $options{peer} // free_port();
     my $data = $options{data} // "$dir/etcd-" . ++$serial;
+    my $scheme = $options{secure} ? 'https' : 'http';
+    my $health = $options{secure} ? free_port() : $port;
     my $etcd = start([
         etcd_binary(), '--name', 'm', '--data-dir', $data,
-        '--listen-client-urls', "http://127.0.0.1:$port", '--advertise-client-urls', "http://127.0.0.1:$port",
+        '--listen-client-urls', "$scheme://127.0.0.1:$port", '--advertise-client-urls', "$scheme://127.0.0.1:$port",
         '--listen-peer-urls', "http://127.0.0.1:$peer", '--initial-advertise-peer-urls', "http://127.0.0.1:$peer",
         '--initial-cluster', "m=http://127.0.0.1:$peer", @{ $options{arguments} // [] },
+        $options{secure} ? ('--listen-metrics-urls', "http://127.0.0.1:$health") : (),
     ]);
-    @$etcd{qw(port peer data endpoint)} = ($port, $peer, $data, "127.0.0.1:$port");
+    @$etcd{qw(port peer data endpoint)} = ($port, $peer, $data, ($options{secure} ? 'https://' : '') . "127.0.0.1:$port");
     $endpoint = $etcd->{endpoint};
-    wait_until(sub { health($port) }, 30, 'etcd to serve') or BAIL_OUT('etcd does not start: ' . slurp($etcd->{err}));
+    wait_until(sub { health($health) }, 30, 'etcd to serve') or BAIL_OUT('etcd does not start: ' . slurp($etcd->{err}));
     return $etcd;
 }
 
-# Starts a cluster of three; returns its members, as etcd_start() does. endpoint() is all of them. Options: arguments.
+# Starts a cluster of three; returns its members, as etcd_start() does. endpoint() is all of them. Options: arguments, secure.
 sub cluster_start {
     my (%options) = @_;
     my @ports = map { [free_port(), free_port()] } 1 .. 3;
     my $initial = join ',', map { "m$_=http://127.0.0.1:$ports[$_][1]" } 0 .. 2;
     my @members = map { {
         name => "m$_", port => $ports[$_][0], peer => $ports[$_][1], data => "$dir/m$_-" . ++$serial, initial => $initial,
-        arguments => $options{arguments} // [],
+        arguments => $options{arguments} // [], secure => $options{secure}, health => $options{secure} ? free_port() : $ports[$_][0],
     } } 0 .. 2;
+    my $scheme = $options{secure} ? 'https://' : '';
     member_start($_) for @members;
-    $endpoint = join ',', map { "127.0.0.1:$_->{port}" } @members;
-    for my $member (@members) {
-        wait_until(sub { health($member->{port}) }, 30, 'a member to serve') or BAIL_OUT('etcd does not start: ' . slurp($member->{err}));
-    }
+    $endpoint = join ',', map { "${scheme}127.0.0.1:$_->{port}" } @members;
+    cluster_ready(@members);
     return @members;
+}
+
+# Waits until each of MEMBERS serves.
+sub cluster_ready {
+    my (@members) = @_;
+    for my $member (@members) {
+        wait_until(sub { health($member->{health}) }, 30, 'a member to serve') or BAIL_OUT('etcd does not start: ' . slurp($member->{err}));
+    }
+    return;
 }
 
 # Starts a member of a cluster, for the first time or again.
 sub member_start {
     my ($member) = @_;
+    my $scheme = $member->{secure} ? 'https' : 'http';
     my $process = start([
         etcd_binary(), '--name', $member->{name}, '--data-dir', $member->{data},
-        '--listen-client-urls', "http://127.0.0.1:$member->{port}", '--advertise-client-urls', "http://127.0.0.1:$member->{port}",
+        '--listen-client-urls', "$scheme://127.0.0.1:$member->{port}", '--advertise-client-urls', "$scheme://127.0.0.1:$member->{port}",
         '--listen-peer-urls', "http://127.0.0.1:$member->{peer}", '--initial-advertise-peer-urls', "http://127.0.0.1:$member->{peer}",
         '--initial-cluster', $member->{initial}, @{ $member->{arguments} },
+        $member->{secure} ? ('--listen-metrics-urls', "http://127.0.0.1:$member->{health}") : (),
     ]);
     delete @$member{qw(code)};
     @$member{keys %$process} = values %$process;
@@ -273,7 +287,7 @@ sub etcd_stop {
     return;
 }
 
-sub etcdctl_cmd { return ($ENV{ETCDCTL} || 'etcdctl', '--endpoints', $endpoint, @_) }
+sub etcdctl_cmd { return ($ENV{ETCDCTL} || 'etcdctl', '--endpoints', $endpoint, @etcdctl_flags, @_) }
 
 # What etcdctl prints.
 sub etcdctl {

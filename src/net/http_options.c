@@ -1,0 +1,153 @@
+#include "net/http_request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Seconds of silence on a connection before TCP asks whether the peer is there, and between the asking. */
+#define TCP_KEEPALIVE_S 15L
+
+/* Called by libcurl: may only store. What is stored is handed on by http_drain(). */
+static size_t
+store_bytes(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct http_request *request = arg;
+
+	if (strbuf_append(&request->received, bytes, size * count, request->spec.max_body) == 0)
+		return size * count;
+	request->overflow = errno;
+	return 0;
+}
+
+/* The same for headers: nothing of them is used. */
+static size_t
+count_header(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct http_request *request = arg;
+
+	(void)bytes;
+	request->header_bytes += size * count;
+	return request->header_bytes <= HTTP_MAX_HEADERS ? size * count : 0;
+}
+
+/* No descriptor of ours is for a program that somebody else starts meanwhile; and where one address did not serve, the
+ * next one has its turn. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_request *request = arg;
+	const struct avoid *avoid = request->spec.avoid;
+	avoid_address text;
+
+	(void)purpose;
+	avoid_text(&address->addr, text);
+	if (avoid != NULL && !request->any && avoid_has(avoid, text)) {
+		request->refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	if (request->opened_count < HTTP_MAX_OPENED)
+		strcpy(request->opened[request->opened_count++], text);
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+struct curl_slist *
+http_headers_with(const struct curl_slist *base, const char *line)
+{
+	struct curl_slist *list = NULL;
+
+	for (; base != NULL || line != NULL; base = base == NULL ? NULL : base->next) {
+		struct curl_slist *longer = curl_slist_append(list, base != NULL ? base->data : line);
+
+		if (longer == NULL) {
+			curl_slist_free_all(list);
+			return NULL;
+		}
+		list = longer;
+		if (base == NULL)
+			line = NULL;
+	}
+	return list;
+}
+
+int
+request_add_extras(struct http_request *request, const char *connect_to, const char *authorization)
+{
+	const struct http *http = request->http;
+
+	if (connect_to != NULL) {
+		request->connect_to = curl_slist_append(NULL, connect_to);
+		if (request->connect_to == NULL)
+			return -1;
+	}
+	if (authorization != NULL) {
+		char *line = str_printf("Authorization: %s", authorization);
+
+		if (line != NULL)
+			request->headers = http_headers_with(
+			    request->spec.require_leader ? http->leader_headers : http->headers, line);
+		free(line);
+		if (request->headers == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+CURLcode
+request_set_options(struct http_request *request)
+{
+	const struct http_spec *spec = &request->spec;
+	struct http *http = request->http;
+	CURL *easy = request->easy;
+	CURLcode code = tls_apply(&http->tls, easy);
+	struct curl_slist *headers = spec->require_leader ? http->leader_headers : http->headers;
+
+#define SET(option, value) \
+	do { \
+		if (code == CURLE_OK) \
+			code = curl_easy_setopt(easy, option, value); \
+	} while (0)
+	SET(CURLOPT_PRIVATE, request);
+	SET(CURLOPT_URL, request->url);
+	if (request->unix_socket != NULL)
+		SET(CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
+	if (spec->method == NULL)
+		SET(CURLOPT_POSTFIELDS, request->body);
+	else
+		SET(CURLOPT_CUSTOMREQUEST, spec->method);
+	if (request->connect_to != NULL)
+		SET(CURLOPT_CONNECT_TO, request->connect_to);
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, request);
+	SET(CURLOPT_HTTPHEADER, request->headers != NULL ? request->headers : headers);
+	SET(CURLOPT_HEADERFUNCTION, count_header);
+	SET(CURLOPT_HEADERDATA, request);
+	SET(CURLOPT_ERRORBUFFER, request->error);
+	SET(CURLOPT_WRITEFUNCTION, store_bytes);
+	SET(CURLOPT_WRITEDATA, request);
+	SET(CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs must not hold up the end */
+#endif
+	/* http_proxy in the environment is meant for other traffic than a lock's. */
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
+	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
+	/* A stream keeps its connection for good: leave the one that is warm to the requests. */
+	if (spec->on_data != NULL || spec->once)
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+	if (request->over != NSEC_NEVER) {
+		long limit_ms = (long)((request->over - clock_now()) / NSEC_PER_MSEC);
+
+		SET(CURLOPT_TIMEOUT_MS, limit_ms > 0 ? limit_ms : 1L);
+	}
+#undef SET
+	return code;
+}

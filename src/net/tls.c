@@ -1,0 +1,70 @@
+#include "net/tls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *
+copy(const char *text, bool *good)
+{
+	char *own = text == NULL ? NULL : strdup(text);
+
+	*good = *good && (text == NULL || own != NULL);
+	return own;
+}
+
+int
+tls_copy(struct tls *to, const struct tls *from)
+{
+	bool good = true;
+
+	*to = (struct tls){
+		.cacert = copy(from->cacert, &good),
+		.cert = copy(from->cert, &good),
+		.cert_key = copy(from->cert_key, &good),
+		.server_name = copy(from->server_name, &good),
+		.insecure = from->insecure,
+	};
+	return good ? 0 : -1;
+}
+
+void
+tls_free(struct tls *tls)
+{
+	free(tls->cacert);
+	free(tls->cert);
+	free(tls->cert_key);
+	free(tls->server_name);
+	*tls = (struct tls){ 0 };
+}
+
+bool
+tls_is_set(const struct tls *tls)
+{
+	return tls->cacert != NULL || tls->cert != NULL || tls->server_name != NULL || tls->insecure;
+}
+
+CURLcode
+tls_apply(const struct tls *tls, CURL *easy)
+{
+	CURLcode code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
+
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->insecure ? 0L : 2L);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (code == CURLE_OK && tls->cacert != NULL)
+		code = curl_easy_setopt(easy, CURLOPT_CAINFO, tls->cacert);
+	if (code == CURLE_OK && tls->cert != NULL)
+		code = curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert);
+	if (code == CURLE_OK && tls->cert != NULL)
+		code = curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->cert_key != NULL ? tls->cert_key : tls->cert);
+	/* A session that is resumed would go on with the certificate that was there when it began. */
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* And so would authorities that were read hours ago. */
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+#endif
+	return code;
+}

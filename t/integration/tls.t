@@ -1,0 +1,285 @@
+# Production: three members behind mutual TLS, users with roles, tokens that end, certificates that are renewed.
+use strict;
+use warnings;
+use Etcdlocker::Certificates;
+use Etcdlocker::Test;
+use IO::Socket::INET;
+use MIME::Base64;
+use Test::More;
+
+etcd_need();
+openssl_need();
+
+my $key = '/tls/lock';
+my $ca = authority_new('ca');
+my $server = certificate_new($ca, 'server');
+my $client = certificate_new($ca, 'client');
+my @trust = ('--cacert', "$ca.crt");
+my @tls = (@trust, '--cert', "$client.crt", '--cert-key', "$client.key");
+my @mutual = ('--cert-file', "$server.crt", '--key-file', "$server.key", '--trusted-ca-file', "$ca.crt", '--client-cert-auth');
+@etcdctl_flags = ('--cacert', "$ca.crt", '--cert', "$client.crt", '--key', "$client.key");
+
+# Runs `true` with ARGUMENTS: must not be let in, and say SAYS on its last line.
+sub refused {
+    my ($name, $says, @arguments) = @_;
+    my $run = run([$locker, '-k', $key, '--connect-timeout', '700ms', @arguments, '--', 'touch', "$dir/ran"]);
+    is $run->{code}, 1, "$name: not acquired";
+    like $run->{stderr}, qr/$says[^\n]*\n\z/, "$name: said";
+    ok !-e "$dir/ran", "$name: the command did not run";
+    return $run;
+}
+
+# --- TLS alone ---
+
+{
+    my $etcd = etcd_start(secure => 1, arguments => \@mutual);
+    my $url = $etcd->{endpoint};
+    (my $bare = $url) =~ s{https://}{};
+    is run([$locker, '-e', $url, @tls, '-k', $key, '--', 'true'])->{code}, 0, 'with a client certificate';
+    is run([$locker, '-e', $bare, @tls, '-k', $key, '--', 'true'])->{code}, 0, 'an endpoint without a scheme is https then';
+    spew("$dir/both.pem", slurp("$client.crt") . slurp("$client.key"));
+    is run([$locker, '-e', $url, @trust, '--cert', "$dir/both.pem", '-k', $key, '--', 'true'])->{code}, 0, 'certificate and key in one file';
+    is run([$locker, '-k', $key, '--', 'true'], env => { ETCDCTL_ENDPOINTS => $url, ETCDCTL_CACERT => "$ca.crt", ETCDCTL_CERT => "$client.crt",
+        ETCDCTL_KEY => "$client.key" })->{code}, 0, "etcdctl's variables do";
+    is run([$locker, '-e', $url, @tls, '-k', $key, '--', 'true'], env => { ETCDCTL_ENDPOINTS => 'http://127.0.0.1:1', ETCD_LOCK_CACERT => '/dev/null',
+        ETCDCTL_CACERT => '/dev/null' })->{code}, 0, 'an option beats all variables';
+    is run([$locker, '-e', $url, '-k', $key, '--', 'true'], env => { ETCD_LOCK_CACERT => "$ca.crt", ETCD_LOCK_CERT => "$client.crt",
+        ETCD_LOCK_CERT_KEY => "$client.key", ETCDCTL_CACERT => '/nonexistent', ETCDCTL_CERT => '/nonexistent' })->{code}, 0, "ours beat etcdctl's";
+
+    my $other = authority_new('other');
+    refused('another authority', qr/self-signed certificate|unable to get local issuer/, '-e', $url, @tls, '--cacert', "$other.crt");
+    refused('the system\'s authorities', qr/self-signed certificate|unable to get local issuer/, '-e', $url, @tls[2 .. 5]);
+    refused('no client certificate', qr/certificate required|bad certificate|alert/, '-e', $url, @trust);
+    my $foreign = certificate_new($other, 'foreign');
+    refused('a client certificate of somebody else', qr/unknown ca|bad certificate|alert/, '-e', $url, @trust, '--cert', "$foreign.crt", '--cert-key', "$foreign.key");
+    refused('http to a port of https', qr/HTTP status 400|no etcd|Empty reply|client sent an HTTP request/i, '-e', "http://$bare");
+    my $run = run([$locker, '-e', $url, @tls[2 .. 5], '--insecure-skip-verify', '-k', $key, '--', 'true']);
+    is $run->{code}, 0, 'unchecked where that is asked for';
+    like $run->{stderr}, qr/certificates are not checked/, 'loudly';
+
+    for my $case (
+        [qr/--cacert: cannot read '\/nonexistent': No such file/, '--cacert', '/nonexistent'],
+        [qr/--cert: cannot read/, '--cert', '/nonexistent'],
+        [qr/key of a client certificate, but no certificate/, '--cert-key', "$client.key"],
+        [qr/--tls-server-name: 'a b' is not a host name/, '--tls-server-name', 'a b'],
+        [qr/--password-file: no password in '\/nonexistent': No such file/, '--password-file', '/nonexistent'],
+        [qr/--password-file: no password in '\/dev\/null': its first line is empty/, '--password-file', '/dev/null'],
+        [qr/a password, but no user/, '--password-file', "$ca.crt"],
+        [qr/--user: there is no name/, '--user', ':secret'],
+        [qr/user 'al' needs a password: say --password-file/, '--user', 'al'],
+    ) {
+        my ($says, @arguments) = @$case;
+        my $bad = run(['setsid', '-w', $locker, '-k', $key, @arguments, '--', 'true']);
+        is $bad->{code}, 64, "@arguments: 64";
+        like $bad->{stderr}, qr/\Aetcdlocker: [^\n]*$says[^\n]*\n\z/, 'said in one line';
+    }
+    etcd_stop($etcd);
+
+    my $expired = certificate_new($ca, 'expired', days => 0);
+    $etcd = etcd_start(secure => 1, arguments => ['--cert-file', "$expired.crt", '--key-file', "$expired.key"]);
+    refused('an expired certificate', qr/certificate has expired/, '-e', $etcd->{endpoint}, @trust);
+    etcd_stop($etcd);
+
+    my $elsewhere = certificate_new($ca, 'elsewhere', names => 'DNS:etcd.example.org');
+    $etcd = etcd_start(secure => 1, arguments => ['--cert-file', "$elsewhere.crt", '--key-file', "$elsewhere.key"]);
+    refused('a certificate for another name', qr/does not match|no alternative certificate subject name matches/, '-e', $etcd->{endpoint}, @trust);
+    is run([$locker, '-e', $etcd->{endpoint}, @trust, '--tls-server-name', 'etcd.example.org', '-k', $key, '--', 'true'])->{code}, 0,
+        'with --tls-server-name that is the name';
+    etcd_stop($etcd);
+}
+
+# --- a cluster of three with users ---
+
+my $password = 'se"cr\\et ' . chr(0xc3) . chr(0xa4);
+my $file = spew("$dir/password", "$password\nsecond line\n");
+my @user = ('--user', 'al', '--password-file', $file);
+# A token that is not used for 2 s ends, and a renewal comes every 2.5 s.
+my @members = cluster_start(secure => 1, arguments => [@mutual, '--auth-token-ttl', '2']);
+my $cluster = etcd_endpoint();
+
+sub as_root { return etcdctl('--user', 'root:root', @_) }
+etcdctl('user', 'add', 'root:root');
+etcdctl('user', 'grant-role', 'root', 'root');
+etcdctl('user', 'add', "al:$password");
+etcdctl('role', 'add', 'locker');
+etcdctl('role', 'grant-permission', '--prefix', 'locker', 'readwrite', '/tls/');
+etcdctl('user', 'grant-role', 'al', 'locker');
+etcdctl('auth', 'enable');
+push @etcdctl_flags, '--user', 'root:root';
+
+sub hold {
+    my ($file, @arguments) = @_;
+    my $owner = start_locker(['-v', @tls, '-k', $key, '-t', 5, @arguments, '--', 'sh', '-c', "env > $file.env; echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"]);
+    $owner->{file} = $file;
+    ok wait_until(sub { -e $file }, 20, 'a holder'), 'a holder runs' or diag slurp($owner->{err});
+    return $owner;
+}
+
+sub release {
+    my ($owner, $name) = @_;
+    unlink $owner->{file};
+    is finish($owner), 42, $name or diag $owner->{stderr};
+    return;
+}
+
+sub renewals { my ($owner) = @_; my $count = () = slurp($owner->{err}) =~ /etcd knows us as al/g; return $count }
+
+# One after the other.
+sub restart_all {
+    for my $member (@members) {
+        kill 'TERM', $member->{pid};
+        finish($member);
+        member_start($member);
+        cluster_ready(@members);
+    }
+    return;
+}
+
+# Waits until OWNER has renewed its lease COUNT times more with a new token.
+sub renews {
+    my ($owner, $count, $name) = @_;
+    my $before = renewals($owner);
+    ok wait_until(sub { renewals($owner) >= $before + $count || !alive($owner->{pid}) }, 30) && alive($owner->{pid}), $name
+        or diag slurp($owner->{err});
+    return;
+}
+
+{
+    my $owner = hold("$dir/held", @user);
+    my $waiter = start_locker(['-v', @tls, @user, '-k', $key, '-t', 5, '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter to queue');
+    renews($owner, 3, 'it renews, though every token has ended meanwhile');
+    like slurp($owner->{err}), qr/does not know our token any more/, 'and fetches another one each time';
+
+    my $victim = $members[0];
+    kill 'KILL', $victim->{pid};
+    finish($victim);
+    renews($owner, 2, 'one member is gone');
+    member_start($victim);
+    cluster_ready(@members);
+
+    # Everything is renewed: first both authorities are trusted, then the certificates are of the new one. Members take up
+    # authorities when they start, certificates for each connection.
+    my $new = authority_new('ca2');
+    spew("$ca.crt", slurp("$ca.crt") . slurp("$new.crt"));
+    restart_all();
+    certificate_new($new, $_) for qw(server client);
+    restart_all();
+    spew("$ca.crt", slurp("$new.crt"));
+    renews($owner, 3, 'all certificates are new, and every member has restarted');
+    release($owner, 'and it ends as it likes');
+    is finish($waiter, 30), 0, 'the waiter has its turn' or diag $waiter->{stderr};
+    is_deeply [keys_left('/tls')], [], 'nothing is left';
+}
+
+{
+    refused('a wrong password', qr/authentication failed, invalid user ID or password/, '-e', $cluster, @tls, '--user', 'al', '--password-file', "$ca.crt");
+    refused('no such user', qr/authentication failed/, '-e', $cluster, @tls, '--user', 'bob', '--password-file', $file);
+    refused('no user', qr/user name is empty/, '-e', $cluster, @tls);
+    my $run = refused('no role for that key', qr/permission denied: user al needs a role with readwrite permission on the keys from \/other\/ to \/other0 \(etcdctl role grant-permission ROLE readwrite --prefix \/other\/\)/,
+        '-e', $cluster, @tls, @user, '-k', '/other');
+    my $named = certificate_new("$dir/ca2", 'named', subject => '/CN=al');
+    refused('a certificate with a name', qr/no client certificate with a common name/, '-e', $cluster, @trust, '--cert', "$named.crt", '--cert-key', "$named.key", @user);
+    is run([$locker, '-e', $cluster, @tls, @user, '-k', $key, '--status'])->{code}, 1, '--status: free';
+}
+
+# --- where the password is not ---
+
+for my $way (
+    ['on the command line', { }, '--user', "al:$password"],
+    ['in ETCD_LOCK_PASSWORD', { ETCD_LOCK_PASSWORD => $password, ETCD_LOCK_USER => 'al' }],
+    ["in etcdctl's variables", { ETCDCTL_PASSWORD => $password, ETCDCTL_USER => 'al' }],
+    ["with etcdctl's user", { ETCDCTL_USER => "al:$password" }],
+    ['in a pipe', { }, '--user', 'al', '--password-file', '/dev/stdin'],
+) {
+    my ($name, $env, @arguments) = @$way;
+    my $run = "$dir/way";
+    local @ENV{keys %$env} = values %$env;
+    my $owner = start_locker(['-v', @tls, '-k', $key, '-t', 5, @arguments, '--', 'sh', '-c', "env > $run.env; echo on > $run; while [ -e $run ]; do sleep 0.05; done; exit 42"], stdin => $file);
+    $owner->{file} = $run;
+    ok wait_until(sub { -e $run }, 20), "a password $name lets us in" or diag slurp($owner->{err});
+    my @ours = ($owner->{pid}, children_of($owner->{pid}));
+    cmp_ok scalar @ours, '>=', 2, 'sentinel and supervisor';
+    for my $pid (@ours) {
+        unlike slurp("/proc/$pid/$_"), qr/cr\\et/, "it is not in $_" for qw(environ cmdline);
+    }
+    unlike slurp("$run.env"), qr/cr\\et/, 'nor in the environment of the command';
+    unlike slurp($owner->{err}), qr/cr\\et/, 'nor in the log';
+    if (@arguments && $arguments[1] =~ /:/) {
+        like slurp($owner->{err}), qr/a password on the command line can be read/, 'that is warned of';
+    } else {
+        unlike slurp($owner->{err}), qr/on the command line/, 'no warning';
+    }
+    # Where it is, no core dump goes: a page of its own that says so.
+    my @kept = grep { secret_at($_) } grep { -d "/proc/$_" } @ours;
+    cmp_ok scalar @kept, '>=', 2, 'both keep it where no core dump sees it';
+    release($owner, "$name: it ends as it likes");
+}
+
+# True where a page of PID's that is marked "do not dump" begins with the password.
+sub secret_at {
+    my ($pid) = @_;
+    my $from;
+    open my $memory, '<:raw', "/proc/$pid/mem" or return;
+    for my $line (split /\n/, slurp("/proc/$pid/smaps")) {
+        no warnings 'portable';
+        $from = hex $1 if $line =~ /^([0-9a-f]+)-[0-9a-f]+ /;
+        next if $line !~ /^VmFlags:.* dd\b/ || !defined $from;
+        sysseek $memory, $from, 0 or next;
+        my $bytes;
+        return 1 if sysread($memory, $bytes, length $password) && $bytes eq $password;
+    }
+    return;
+}
+
+# --- tokens that say when they end ---
+
+{
+    run(['openssl', qw(genrsa -out), "$dir/jwt.key", '2048']);
+    run(['openssl', qw(rsa -in), "$dir/jwt.key", '-pubout', '-out', "$dir/jwt.pub"]);
+    @etcdctl_flags = ();
+    my $etcd = etcd_start(arguments => ['--auth-token', "jwt,pub-key=$dir/jwt.pub,priv-key=$dir/jwt.key,sign-method=RS256,ttl=6s"]);
+    # Users are not on yet: a name does no harm.
+    is run_locker([@user, '-k', $key, '--', 'true'])->{code}, 0, 'a user where there are none';
+    etcdctl('user', 'add', 'root:root');
+    etcdctl('user', 'grant-role', 'root', 'root');
+    my $file = "$dir/jwt";
+    spew("$dir/root", "root\n");
+    my $owner = start_locker(['-v', '-k', $key, '-t', 4, '-r', 1, '--user', 'root', '--password-file', "$dir/root", '--', 'sh', '-c', "echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"]);
+    ok wait_until(sub { -e $file }, 20), 'a holder runs while users are off';
+    etcdctl('auth', 'enable');
+    ok wait_until(sub { my $count = () = slurp($owner->{err}) =~ /knows us as root/g; $count >= 3 }, 20), 'users are on: it gets tokens, again and again';
+    my $count = () = slurp($owner->{err}) =~ /does not know our token/g;
+    is $count, 1, 'each before the last one has ended, but for the first, which was none' or diag slurp($owner->{err});
+    @etcdctl_flags = ('--user', 'root:root');
+    release({ %$owner, file => $file }, 'and it ends as it likes');
+    etcd_stop($etcd);
+    @etcdctl_flags = ();
+}
+
+# --- the v2 API: name and password with every request ---
+
+sub http {
+    my ($etcd, $method, $path, $body, $authorization) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => $etcd->{endpoint}, Timeout => 5) or die "connect: $!";
+    print $socket "$method $path HTTP/1.0\r\nContent-Type: application/json\r\n", $authorization ? "Authorization: Basic $authorization\r\n" : '',
+        'Content-Length: ', length $body, "\r\n\r\n$body";
+    local $/;
+    return <$socket> // '';
+}
+
+SKIP: {
+    my $etcd = eval { etcd_start(arguments => ['--enable-v2']) };
+    skip 'this etcd has no v2 API', 4 if http($etcd, 'GET', '/v2/keys/', '') !~ / 200 /;
+    my $root = encode_base64('root:root', '');
+    like http($etcd, 'PUT', '/v2/auth/users/root', '{"user":"root","password":"root"}'), qr/ 201 /, 'a user of v2';
+    http($etcd, 'PUT', '/v2/auth/users/al', '{"user":"al","password":"pw"}');
+    http($etcd, 'PUT', '/v2/auth/enable', '');
+    http($etcd, 'PUT', '/v2/auth/roles/guest', '{"role":"guest","revoke":{"kv":{"read":["/*"],"write":["/*"]}}}', $root);
+    is run_locker(['--api', 'v2', '--user', 'root', '--password-file', "$dir/root", '-k', $key, '--', 'true'])->{code}, 0, 'v2: with name and password';
+    my $run = run_locker(['--api', 'v2', '-k', $key, '--', 'true']);
+    is $run->{code}, 1, 'v2: without';
+    like $run->{stderr}, qr/user authentication \(Insufficient credentials\)\n\z/, 'said';
+}
+
+done_testing;
