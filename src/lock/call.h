@@ -23,10 +23,10 @@ enum call_verdict {
 };
 
 struct call_trouble {
-	const char *text;                /* names the endpoint and what went wrong */
+	const char *text;          /* names the endpoint and what went wrong */
 	struct endpoint *endpoint; /* where; or NULL */
-	bool sent;                       /* the request may have been carried out all the same */
-	bool hopeless;                   /* no endpoint is an etcd */
+	bool sent;                 /* the request may have been carried out all the same */
+	bool hopeless;             /* no endpoint is an etcd */
 };
 
 /* A call belongs to one owner, who sets these once. Both may stop or restart the call. */

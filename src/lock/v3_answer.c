@@ -82,6 +82,19 @@ v3_kv_released(const struct v3_kv *kv)
 	return kv->value_len > 0 && kv->value[0] == '\0';
 }
 
+/* A key as it was in the store at REVISION. */
+static const char *
+decode_stored(const json_t *object, int64_t revision, struct v3_kv *kv)
+{
+	const char *wrong = decode_kv(object, kv);
+
+	if (wrong != NULL ||
+	    (kv->create_revision > 0 && kv->mod_revision >= kv->create_revision && kv->mod_revision <= revision))
+		return wrong;
+	v3_kv_free(kv);
+	return "a key's revisions are none that it can have";
+}
+
 static const char *
 get_revision(const json_t *answer, int64_t *revision)
 {
@@ -123,7 +136,7 @@ decode_entries(const json_t *kvs, const struct v3_names *names, struct v3_queue 
 		return "no memory for the queue";
 	for (size_t i = 0; i < total; i++) {
 		struct v3_kv *kv = &queue->entries[queue->count];
-		const char *wrong = decode_kv(json_array_get(kvs, i), kv);
+		const char *wrong = decode_stored(json_array_get(kvs, i), queue->revision, kv);
 
 		if (wrong != NULL)
 			return wrong;
@@ -219,7 +232,7 @@ v3_decode_move(const json_t *answer, struct v3_move *move)
 	kvs = json_object_get(range, "kvs");
 	if (kvs == NULL)
 		return NULL;
-	return decode_kv(json_array_get(kvs, 0), &move->kv);
+	return decode_stored(json_array_get(kvs, 0), move->revision, &move->kv);
 }
 
 const char *

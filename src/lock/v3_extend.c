@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 
+/* etcd's least TTL is one and a half election timeouts, of at most 50 s each (etcd's embed.Config). */
+#define LONGEST_MINIMUM_S 75
+
 /* A lease whose grant was sent longer ago is not worth moving to: take another one. */
 static bool
 is_worn(const struct v3 *v3)
@@ -126,6 +129,9 @@ on_granted(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 		wrong = v3_decode_grant(answer, &granted);
 		if (wrong == NULL && granted.lease != v3->fresh->id)
 			wrong = "the lease granted is not the one asked for";
+		if (wrong == NULL && granted.ttl_s > v3->asked_s && granted.ttl_s > LONGEST_MINIMUM_S)
+			wrong =
+			    "the TTL granted is longer than the one asked for, and than any that etcd has as its least";
 		if (wrong != NULL)
 			return v3_senseless(wrong, text);
 		v3->fresh->ttl = granted.ttl_s * NSEC_PER_SEC;
@@ -226,6 +232,8 @@ on_kept_alive(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 		return CALL_RETRY;
 	}
 	term.ttl = ttl_s * NSEC_PER_SEC;
+	if (term.ttl > v3->held->ttl)
+		return v3_senseless("a keepalive has made the lease longer than it was granted", text);
 	v3->kept = term;
 	v3->stage = V3_STAGE_NONE;
 	/* Sent as a waiter, answered to a holder, who lives on first TTLs. */

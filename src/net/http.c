@@ -44,6 +44,8 @@ describe_failure(const struct http_request *request, CURLcode code, char *text, 
 		snprintf(text, size, "no memory for the answer");
 	else if (request->header_bytes > HTTP_MAX_HEADERS)
 		snprintf(text, size, "the answer has more than %zu bytes of headers", HTTP_MAX_HEADERS);
+	else if (code == CURLE_OUT_OF_MEMORY)
+		snprintf(text, size, "no memory for the answer, or a header line of it is too long");
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(text, size, "no answer within %lld ms", (long long)(request->spec.time_limit / NSEC_PER_MSEC));
 	else if (request->error[0] != '\0')

@@ -16,6 +16,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct v3_watch_message message;
 	struct v3_event event;
 	char text[V3_TEXT], *body;
+	const char *token;
+	bool succeeded;
 	json_t *answer;
 	int64_t ttl;
 
@@ -33,6 +35,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			v3_queue_free(&queue);
 		(void)v3_decode_grant(answer, &grant);
 		(void)v3_decode_keepalive(answer, &ttl);
+		(void)v3_decode_time_left(answer, &ttl);
+		(void)v3_decode_mark(answer, &ttl);
+		(void)v3_decode_guarded(answer, &succeeded, &ttl);
+		if (v3_decode_token(answer, &token) == NULL && strpbrk(token, "\r\n ") != NULL)
+			abort();
 		if (v3_decode_move(answer, &move) == NULL)
 			v3_kv_free(&move.kv);
 		if (v3_decode_watch(answer, &message) == NULL)

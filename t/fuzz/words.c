@@ -13,6 +13,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1), why[ENDPOINTS_ERROR], buf[DURATION_TEXT];
+	char cacert[] = "ca.crt";
+	const struct tls tls = { .cacert = size % 2 ? cacert : NULL };
 	const char *wrong;
 	size_t len;
 	nsec span;
@@ -24,7 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		duration_text(span, buf);
 	}
-	endpoints_free(endpoints_parse(text, why));
+	endpoints_free(endpoints_parse(text, &tls, why));
 	(void)signal_parse(text);
 	free(base64_decode(text, &len));
 	free(text);

@@ -212,7 +212,7 @@ moves(void **state)
 	assert_true(move.succeeded);
 	assert_int_equal(move.revision, 8);
 	json_decref(answer);
-	answer = json("{\"header\":{\"revision\":\"8\"},\"responses\":[{\"response_range\":{\"kvs\":[" KV(
+	answer = json("{\"header\":{\"revision\":\"9\"},\"responses\":[{\"response_range\":{\"kvs\":[" KV(
 	    "L2xvY2svMTIzNA==", "5", "") "]}}]}");
 	assert_null(v3_decode_move(answer, &move));
 	assert_false(move.succeeded);

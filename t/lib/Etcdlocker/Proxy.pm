@@ -1,6 +1,7 @@
 package Etcdlocker::Proxy;
 
-# A TCP relay in a process of its own, which can be frozen: then what is behind it is silent, as behind a broken network.
+# A TCP relay in a process of its own. It can be frozen: then what is behind it is silent, as behind a broken network; lose an
+# answer, cut one off, or let it drip.
 
 use strict;
 use warnings;
@@ -8,6 +9,8 @@ use Exporter qw(import);
 use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
+use Socket qw(SOL_SOCKET SO_LINGER);
+use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(proxy_start proxy_freeze proxy_thaw proxy_stop);
 
@@ -15,15 +18,17 @@ my %proxies;
 my $main = $$;
 
 sub relay {
-    my ($socket, $target, $lose) = @_;
+    my ($socket, $target, $lose, %options) = @_;
     my $select = IO::Select->new($socket);
-    my (%other, %losing);
+    my (%other, %losing, %is_server);
+    my $cut = $options{cut};
     while (my @ready = $select->can_read) {
         for my $from (@ready) {
             if ($from == $socket) {
                 my $client = $socket->accept or next;
                 my $server = IO::Socket::INET->new(PeerAddr => $target) or do { close $client; next };
                 ($other{$client}, $other{$server}) = ($server, $client);
+                $is_server{$server} = 1;
                 $select->add($client, $server);
                 next;
             }
@@ -33,9 +38,23 @@ sub relay {
                 $losing{$to} = 1;
                 undef $lose;
             }
+            if ($got && defined $cut && $is_server{$from} && ($cut -= length $bytes) < 0) {
+                syswrite $to, substr $bytes, 0, $cut;
+                setsockopt $to, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0); # close() resets the connection
+                undef $cut;
+                $got = 0;
+            }
+            if ($got && $options{drip} && $is_server{$from}) {
+                for my $byte (split //, $bytes) {
+                    sleep $options{drip};
+                    defined syswrite $to, $byte or last;
+                }
+                next;
+            }
             next if $got && !$losing{$from} && defined syswrite $to, $bytes;
             $select->remove($from, $to);
             delete @other{ $from, $to };
+            delete @is_server{ $from, $to };
             close $_ for $from, $to;
         }
     }
@@ -43,20 +62,22 @@ sub relay {
 }
 
 # Relays to TARGET (host:port); returns { pid, endpoint }. The answer to the first request that matches LOSE gets lost: the
-# connection is closed instead.
+# connection is closed instead. Options: cut, so many bytes of answers pass, then their connection is reset, once; drip,
+# seconds for each byte of answers; address and port to listen on.
 sub proxy_start {
-    my ($target, $lose) = @_;
-    my $socket = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', LocalPort => 0) or die "no port: $!";
+    my ($target, $lose, %options) = @_;
+    my $address = $options{address} // '127.0.0.1';
+    my $socket = IO::Socket::INET->new(Listen => 64, LocalAddr => $address, LocalPort => $options{port} // 0) or die "no port: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         $SIG{PIPE} = 'IGNORE';
         $SIG{ALRM} = sub { POSIX::_exit(0) };
         alarm 3600; # not to outlive a script that is killed
-        relay($socket, $target, $lose);
+        relay($socket, $target, $lose, %options);
         POSIX::_exit(0);
     }
     $proxies{$pid} = 1;
-    return { pid => $pid, endpoint => '127.0.0.1:' . $socket->sockport };
+    return { pid => $pid, endpoint => "$address:" . $socket->sockport };
 }
 
 sub proxy_freeze { kill 'STOP', $_[0]{pid}; return }
