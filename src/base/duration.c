@@ -65,8 +65,8 @@ int
 duration_parse(const char *text, nsec *out, const char **why)
 {
 	const char *cursor = text;
-	int64_t whole, billionths;
-	nsec unit, span;
+	int64_t whole, billionths = 0;
+	nsec unit = 0, span;
 	int digits;
 
 	*why = text[0] == '-' && isdigit((unsigned char)text[1]) ? "negative"

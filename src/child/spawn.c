@@ -1,5 +1,6 @@
 #include "child/spawn.h"
 
+#include "base/coverage.h"
 #include "child/descriptors.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ become_command(const struct spawn *spawn, pid_t parent, int report)
 		if (dup2(spawn->pass[i].from, spawn->pass[i].to) == -1)
 			fail(report, SPAWN_DESCRIPTORS, errno);
 	signals_restore(spawn->signals);
+	coverage_record();
 	execvpe(spawn->argv[0], spawn->argv, spawn->envp);
 	fail(report, SPAWN_EXEC, errno);
 }

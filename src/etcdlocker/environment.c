@@ -20,9 +20,9 @@ char **
 environment_new(char *const changes[], size_t count)
 {
 	size_t old = 0, at = 0;
-	char **list;
+	char **ours = environ, **list;
 
-	while (environ != NULL && environ[old] != NULL)
+	while (ours != NULL && ours[old] != NULL)
 		old++;
 	list = calloc(count + old + 1, sizeof(*list));
 	if (list == NULL)
@@ -31,7 +31,7 @@ environment_new(char *const changes[], size_t count)
 		if (strchr(changes[i], '=') != NULL)
 			list[at++] = changes[i];
 	for (size_t i = 0; i < old; i++)
-		if (!is_changed(environ[i], changes, count))
-			list[at++] = environ[i];
+		if (!is_changed(ours[i], changes, count))
+			list[at++] = ours[i];
 	return list;
 }

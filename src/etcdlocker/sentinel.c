@@ -1,5 +1,6 @@
 #include "etcdlocker/sentinel.h"
 
+#include "base/coverage.h"
 #include "child/descriptors.h"
 #include "child/tree.h"
 #include "child/tty.h"
@@ -21,6 +22,14 @@
 
 /* What is not dead by then sleeps in the kernel, and no signal will reach it. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
+
+/* The end of a process that we forked: what main()'s process set up for its own end is not for it. */
+_Noreturn static void
+leave(int code)
+{
+	coverage_record();
+	_exit(code);
+}
 
 struct sentinel {
 	struct setup *setup;
@@ -196,7 +205,7 @@ reclaim(struct sentinel *sentinel)
 	pid = fork();
 	if (pid == 0) {
 		reclaim_run(sentinel->setup);
-		_exit(0);
+		leave(0);
 	}
 	/* It limits itself to 5 s. */
 	while (pid > 0 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
@@ -275,7 +284,7 @@ sentinel_run(struct setup *setup)
 	}
 	if (sentinel.supervisor == 0) {
 		close(sentinel.signal_fd);
-		_exit(supervisor_run(setup));
+		leave(supervisor_run(setup));
 	}
 	close(link->lifeline[0]);
 	descriptors_close_inherited();

@@ -20,12 +20,12 @@ lease_deadline(nsec sent, nsec ttl)
 static struct lease *
 oldest_but(struct lease_ledger *ledger, const struct lease *kept)
 {
-	struct lease *oldest = NULL;
+	struct lease *oldest = &ledger->slots[kept == &ledger->slots[0]];
 
 	for (size_t i = 0; i < LEASES; i++) {
 		struct lease *lease = &ledger->slots[i];
 
-		if (lease != kept && (oldest == NULL || lease->sent < oldest->sent))
+		if (lease != kept && lease->sent < oldest->sent)
 			oldest = lease;
 	}
 	return oldest;

@@ -383,6 +383,8 @@ on_refresh(void *arg)
 {
 	struct etcdlock *lock = arg;
 	nsec late = clock_now() - lock->refresh.at;
+
+	lock->renewing = lock->refresh.at;
 	char span[DURATION_TEXT], margin[DURATION_TEXT];
 
 	/* The margin has to cover such delays as well. */
@@ -398,6 +400,8 @@ lock_renewed(struct etcdlock *lock, const struct lease_term *term)
 	if (lock_owned(lock)) {
 		lock->expiring_said = false;
 		lock->error[0] = lock->trouble[0] = '\0';
+		log_msg(&lock->client->log, LEVEL_DEBUG, "lock: renewed, %lld ms after that was due",
+		    (long long)((clock_now() - lock->renewing) / NSEC_PER_MSEC));
 		count_term(lock, term);
 		lock_set_state(lock, ETCDLOCK_HELD);
 		lock_post(lock, ETCDLOCK_RENEWED);

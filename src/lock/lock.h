@@ -52,6 +52,7 @@ struct etcdlock {
 	enum succession succession;
 	nsec vanished;
 	nsec sole_since; /* since when only one is ahead of us, as far as we have seen; 0: ever */
+	nsec renewing;   /* when the last renewal was due */
 	nsec began;      /* when it was asked for */
 	bool spread;     /* the first renewal is planned */
 	bool expiring_said;

@@ -67,17 +67,16 @@ stream_close(struct watch_stream *stream)
 }
 
 static void
-stream_leave(struct watch_stream *stream, struct watcher *watcher)
+stream_drop(struct watch_stream *stream, struct watcher *watcher)
 {
 	for (size_t i = 0; i < stream->slot_count; i++)
 		if (stream->slots[i] == watcher)
 			stream->slots[i] = NULL;
 	watcher->stream = NULL;
-	if (--stream->watchers == 0)
-		stream_close(stream);
+	stream->watchers--;
 }
 
-/* Takes one watcher off STREAM; NULL: none is left. */
+/* Takes one watcher off STREAM, which is to be closed; NULL: none is left. */
 static struct watcher *
 stream_pop(struct watch_stream *stream)
 {
@@ -86,7 +85,7 @@ stream_pop(struct watch_stream *stream)
 
 		if (watcher == NULL)
 			continue;
-		stream_leave(stream, watcher);
+		stream_drop(stream, watcher);
 		return watcher;
 	}
 	return NULL;
@@ -225,10 +224,8 @@ absorb(struct watches *watches)
 		if (size > watches->waiting_count || watches->waiting_count + size > STREAM_WATCHERS ||
 		    stream->created < stream->slot_count)
 			continue;
-		stream->busy = true;
 		while ((watcher = stream_pop(stream)) != NULL)
 			wait_for_stream(watches, watcher);
-		stream->busy = false;
 		stream_close(stream);
 	}
 }
@@ -352,8 +349,13 @@ watcher_close(struct watcher *watcher)
 {
 	if (watcher->waits_for != NULL)
 		stop_waiting(watcher->waits_for, watcher);
-	if (watcher->stream != NULL)
-		stream_leave(watcher->stream, watcher);
+	if (watcher->stream != NULL) {
+		struct watch_stream *stream = watcher->stream;
+
+		stream_drop(stream, watcher);
+		if (stream->watchers == 0)
+			stream_close(stream);
+	}
 }
 
 struct endpoint *

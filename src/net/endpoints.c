@@ -78,10 +78,10 @@ unix_parse(struct endpoint *endpoint, const char *text)
 	/* sun_path(7): longer paths cannot be connected to. */
 	if (strlen(path) > 107)
 		return "has a path of more than 107 bytes, too long for a unix socket";
-	endpoint->unix_socket = strdup(path);
-	endpoint->url = strdup("http://localhost");
-	endpoint->name = strdup(text);
-	return endpoint->unix_socket && endpoint->url && endpoint->name ? NULL : NO_ROOM;
+	if ((endpoint->unix_socket = strdup(path)) == NULL || (endpoint->url = strdup("http://localhost")) == NULL ||
+	    (endpoint->name = strdup(text)) == NULL)
+		return NO_ROOM;
+	return NULL;
 }
 
 /* Fills ENDPOINT from TEXT, which it may change. Returns NULL, or what is wrong with it. */

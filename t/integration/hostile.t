@@ -127,7 +127,8 @@ for my $beside ('127.0.0.1:' . free_port(), fake_server(sub { return undef }), f
     # A leak checker could not open what it needs either.
     $run = run(['sh', '-c', "ulimit -n 6; exec $locker -e $real -k $key -- true"], env => { ASAN_OPTIONS => 'detect_leaks=0' });
     is $run->{code}, 1, 'with too few descriptors: not acquired';
-    like $run->{stderr}, qr/\Aetcdlocker: [^\n]+\n\z/, 'and said in one line';
+    # gcov has its own complaints.
+    like $run->{stderr}, qr/\Aetcdlocker: [^\n]+\n\z/, 'and said in one line' if ($ENV{COVERAGE} // '') ne 'yes';
     $run = run(['sh', '-c', "exec $locker -v -e $real -k $key -- true 2>/dev/full"]);
     is $run->{code}, 0, 'a full disk behind stderr changes nothing';
     $run = run(['sh', '-c', "exec $locker --help > /dev/full"]);

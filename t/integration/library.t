@@ -30,7 +30,7 @@ is_deeply \@exports, [split /\n/, slurp("$source/src/lock/libetcdlock.symbols")]
 my @declared = sort { $a cmp $b } keys %{ { map { $_ => 1 } slurp("$source/src/lock/etcdlock.h") =~ /\b(etcdlock_\w+)\(/g } };
 is_deeply \@exports, [grep { !/_fn$/ } @declared], 'and the header declares it';
 my @outside = grep { /\b(?:setenv|putenv|exit|abort|fork|signal|sigaction|printf|puts|fputs|stdout|stderr)$/ } map { / U ([^@\s]+)/ ? $1 : () } `nm -D $library/libetcdlock.so`;
-is_deeply [grep { $_ ne 'abort' } @outside], [], 'it does not print, fork, exit or take signals' if !$sanitized;
+is_deeply [grep { $_ ne 'abort' } @outside], [], 'it does not print, fork, exit or take signals' if !$sanitized && $ENV{COVERAGE} ne 'yes';
 
 # Every function has a manual page, and every page is about functions that there are.
 my ($pages) = "$root" . (`find $root -type d -name man3` =~ m{^\Q$root\E(\S+)}m)[0];

@@ -6,7 +6,7 @@ use JSON::PP;
 use Test::More;
 
 etcd_need();
-my $v2 = (map { "$_->{stdout}$_->{stderr}" } run([$ENV{ETCD} || 'etcd', '--help']))[0] =~ /--enable-v2/;
+my $v2 = etcd_has_v2();
 my $etcd = etcd_start(arguments => $v2 ? ['--enable-v2'] : []);
 my $key = '/status';
 

@@ -1,6 +1,7 @@
 # On a terminal: the foreground is handed over and taken back, Ctrl-C comes once, nobody else's terminal is taken.
 use strict;
 use warnings;
+use Etcdlocker::Terminal;
 use Etcdlocker::Test;
 use Test::More;
 
@@ -8,40 +9,6 @@ etcd_need();
 etcd_start();
 my $key = '/terminal';
 my $lock = "$locker -e " . etcd_endpoint() . " -k $key";
-
-# An interactive shell on a terminal of its own: { type, shows }.
-sub shell {
-    pipe my $out, my $in or die;
-    $in->autoflush(1);
-    my $process = start(["$ENV{BUILD_DIR}/t/pty", 'bash', '--norc', '--noprofile', '-i'], before => sub {
-        close $in;
-        POSIX::dup2(fileno $out, 0);
-    }, env => { PS1 => 'PROMPT', HISTFILE => '' });
-    close $out;
-    my $shell = { process => $process, in => $in, seen => 0 };
-    shows($shell, qr/PROMPT/, 'the shell') or BAIL_OUT('no interactive shell');
-    return $shell;
-}
-
-sub type { my ($shell, $text) = @_; syswrite $shell->{in}, $text; return }
-
-# Waits until what has appeared since the last call matches; the terminal echoes what is typed, too.
-sub shows {
-    my ($shell, $pattern, $what) = @_;
-    return wait_until(sub {
-        my $new = substr slurp($shell->{process}{out}), $shell->{seen};
-        return if $new !~ $pattern;
-        $shell->{seen} += $+[0];
-        return 1;
-    }, 10, $what);
-}
-
-sub leave {
-    my ($shell) = @_;
-    close $shell->{in};
-    finish($shell->{process}, 10);
-    return;
-}
 
 my $shell = shell();
 

@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use Etcdlocker::Certificates;
+use Etcdlocker::Terminal;
 use Etcdlocker::Test;
 use IO::Socket::INET;
 use MIME::Base64;
@@ -93,7 +94,7 @@ sub refused {
 my $password = 'se"cr\\et ' . chr(0xc3) . chr(0xa4);
 my $file = spew("$dir/password", "$password\nsecond line\n");
 my @user = ('--user', 'al', '--password-file', $file);
-# A token that is not used for 2 s ends, and a renewal comes every 2.5 s.
+# A token that is not used for 2 s ends, and a renewal comes every 4 s.
 my @members = cluster_start(secure => 1, arguments => [@mutual, '--auth-token-ttl', '2']);
 my $cluster = etcd_endpoint();
 
@@ -109,7 +110,7 @@ push @etcdctl_flags, '--user', 'root:root';
 
 sub hold {
     my ($file, @arguments) = @_;
-    my $owner = start_locker(['-v', @tls, '-k', $key, '-t', 5, @arguments, '--', 'sh', '-c', "env > $file.env; echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"]);
+    my $owner = start_locker(['-v', @tls, '-k', $key, '-t', 8, @arguments, '--', 'sh', '-c', "env > $file.env; echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"]);
     $owner->{file} = $file;
     ok wait_until(sub { -e $file }, 20, 'a holder'), 'a holder runs' or diag slurp($owner->{err});
     return $owner;
@@ -232,6 +233,42 @@ sub secret_at {
     return;
 }
 
+# --- asked for on the terminal ---
+
+{
+    my @ask = ($locker, '-e', $cluster, @tls, '--user', 'al', '-k', $key, '--', 'echo', 'let', 'in');
+    my $terminal = terminal_start([@ask]);
+    ok shows($terminal, qr/Password of al for etcd: \z/, 'a question'), 'the password is asked for';
+    type($terminal, "$password\n");
+    ok shows($terminal, qr/let in/, 'the command'), 'and lets us in';
+    is finish($terminal->{process}), 0, 'the command ends as it likes';
+    unlike slurp($terminal->{process}{out}), qr/cr/, 'what was typed was not shown';
+    leave($terminal);
+
+    $terminal = terminal_start([@ask]);
+    shows($terminal, qr/Password/, 'a question');
+    type($terminal, "wrong\n");
+    ok shows($terminal, qr/authentication failed/, 'a refusal'), 'a wrong one is refused';
+    is finish($terminal->{process}), 1, 'with 1';
+    leave($terminal);
+
+    $terminal = terminal_start([@ask]);
+    shows($terminal, qr/Password/, 'a question');
+    type($terminal, "\n");
+    ok shows($terminal, qr/password of user 'al': the password is empty/, 'a refusal'), 'an empty one is no password';
+    is finish($terminal->{process}), 64, 'with 64';
+    leave($terminal);
+
+    my $shell = shell();
+    type($shell, "@ask\n");
+    shows($shell, qr/Password of al for etcd: /, 'a question');
+    type($shell, "half\cC");
+    shows($shell, qr/PROMPT/, 'the shell again');
+    type($shell, "echo code \$? visible\n");
+    ok shows($shell, qr/echo code \$\? visible.*code 130 visible/s, 'what is typed'), 'Ctrl-C ends the question, and the terminal shows again what is typed';
+    leave($shell);
+}
+
 # --- tokens that say when they end ---
 
 {
@@ -269,8 +306,8 @@ sub http {
 }
 
 SKIP: {
-    my $etcd = eval { etcd_start(arguments => ['--enable-v2']) };
-    skip 'this etcd has no v2 API', 4 if http($etcd, 'GET', '/v2/keys/', '') !~ / 200 /;
+    skip 'this etcd has no v2 API', 4 if !etcd_has_v2();
+    my $etcd = etcd_start(arguments => ['--enable-v2']);
     my $root = encode_base64('root:root', '');
     like http($etcd, 'PUT', '/v2/auth/users/root', '{"user":"root","password":"root"}'), qr/ 201 /, 'a user of v2';
     http($etcd, 'PUT', '/v2/auth/users/al', '{"user":"al","password":"pw"}');

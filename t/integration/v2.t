@@ -8,8 +8,7 @@ use HTTP::Tiny;
 use Test::More;
 
 etcd_need();
-my $help = run([$ENV{ETCD} || 'etcd', '--help']);
-plan skip_all => 'this etcd has no v2 API' if "$help->{stdout}$help->{stderr}" !~ /--enable-v2/;
+plan skip_all => 'this etcd has no v2 API' if !etcd_has_v2();
 
 my $build = $ENV{BUILD_DIR};
 my $count = 0;

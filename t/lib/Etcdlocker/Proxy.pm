@@ -44,6 +44,7 @@ sub relay {
                 undef $cut;
                 $got = 0;
             }
+            sleep $options{delay} if $options{delay} && $is_server{$from};
             if ($got && $options{drip} && $is_server{$from}) {
                 for my $byte (split //, $bytes) {
                     sleep $options{drip};
@@ -63,7 +64,7 @@ sub relay {
 
 # Relays to TARGET (host:port); returns { pid, endpoint }. The answer to the first request that matches LOSE gets lost: the
 # connection is closed instead. Options: cut, so many bytes of answers pass, then their connection is reset, once; drip,
-# seconds for each byte of answers; address and port to listen on.
+# seconds for each byte of answers; delay, seconds before each piece of an answer; address and port to listen on.
 sub proxy_start {
     my ($target, $lose, %options) = @_;
     my $address = $options{address} // '127.0.0.1';

@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
 our @EXPORT = qw(
-    $dir $locker $probe @etcdctl_flags free_port etcd_start etcd_stop etcd_need cluster_start cluster_leader cluster_ready member_start etcdctl etcdctl_cmd keys_left leases_left
+    $dir $locker $probe @etcdctl_flags free_port etcd_start etcd_stop etcd_need etcd_has_v2 cluster_start cluster_leader cluster_ready member_start etcdctl etcdctl_cmd keys_left leases_left
     etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of now
     npm_program
 );
@@ -182,6 +182,12 @@ sub etcd_need {
     my $version = eval { run([etcd_binary(), '--version'], seconds => 10) };
     return if $version && defined $version->{code} && $version->{code} == 0;
     plan skip_all => 'no etcd: install etcd-server, or point $ETCD to one';
+}
+
+# True where it can speak the v2 API: 3.4 and 3.5 with --enable-v2.
+sub etcd_has_v2 {
+    my $help = run([etcd_binary(), '--help']);
+    return "$help->{stdout}$help->{stderr}" =~ /--enable-v2/;
 }
 
 # Starts an etcd of one member on free ports, and waits until it serves. Options: port, peer, data: to start a stopped
