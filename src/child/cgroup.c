@@ -95,6 +95,18 @@ cgroup_make(struct cgroup *cgroup)
 	return false;
 }
 
+bool
+cgroup_make_anew(struct cgroup *cgroup)
+{
+	cgroup_remove(cgroup);
+	if (cgroup->kill != -1)
+		close(cgroup->kill);
+	if (cgroup->dir != -1)
+		close(cgroup->dir);
+	cgroup->kill = cgroup->dir = -1;
+	return cgroup_make(cgroup);
+}
+
 pid_t
 cgroup_fork(const struct cgroup *cgroup)
 {

@@ -26,6 +26,10 @@ bool cgroup_make(struct cgroup *cgroup);
  * functions only. Moving a process later would cost some 10 ms, for the kernel stops all forks meanwhile. */
 pid_t cgroup_fork(const struct cgroup *cgroup);
 
+/* As cgroup_make(), in place of one that is empty after cgroup_kill(): Linux kills what is forked into a cgroup that
+ * was ever killed (seen in 6.18). */
+bool cgroup_make_anew(struct cgroup *cgroup);
+
 /* SIGKILL for everything in it, by whoever found it, if it has been made. */
 void cgroup_kill(const struct cgroup *cgroup);
 

@@ -71,6 +71,20 @@ close_report(struct command *command)
 	command->report_fd = -1;
 }
 
+/* What was for COMMAND and is not for us: unless it may be started again. */
+static void
+let_go(const struct command *command)
+{
+	const struct options *options = command->setup->options;
+
+	if (options->restart != RESTART_NEVER || options->relock)
+		return;
+	descriptors_close_inherited();
+	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
+	if (chdir("/") == -1)
+		log_errno(command->log, LEVEL_DEBUG, errno, "cannot change to /");
+}
+
 /* Reads what the child says about its exec, if it has said it by now. */
 static void
 read_report(struct command *command)
@@ -88,10 +102,7 @@ read_report(struct command *command)
 		start_failed(command, spawn_stage_text(failure.stage), failure.errnum);
 		return;
 	}
-	descriptors_close_inherited();
-	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
-	if (chdir("/") == -1)
-		log_errno(command->log, LEVEL_DEBUG, errno, "cannot change to /");
+	let_go(command);
 	notify(command, EV_STARTED);
 	pinger_start(&command->pinger);
 }
@@ -151,6 +162,8 @@ command_start(struct command *command, char *const variables[], size_t count)
 		timer_disarm(command->loop, &command->cgroup);
 		make_cgroup(command);
 	}
+	if (command->cgroup_worn && command->setup->cgroup.dir != -1)
+		atomic_store(&command->setup->link->shared->has_cgroup, cgroup_make_anew(&command->setup->cgroup));
 	errno = ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		good = good && variables[i] != NULL;
@@ -170,6 +183,19 @@ command_start(struct command *command, char *const variables[], size_t count)
 		outcome_set(command->outcome, CAUSE_NOT_STARTED, 0, "no memory to watch the command");
 		notify(command, EV_LOST);
 	}
+}
+
+static void
+pinger_init(struct command *command)
+{
+	const struct options *options = command->setup->options;
+
+	command->pinger = (struct pinger){ .way = options->ping,
+		.period = etcdlock_config_ms(options->config, "refresh") * NSEC_PER_MSEC,
+		.limit = etcdlock_config_ms(options->config, "ttl") * NSEC_PER_MSEC,
+		.failed = on_ping_failed,
+		.arg = command };
+	command->pinger.start_limit = options->ping_start > 0 ? options->ping_start : command->pinger.limit;
 }
 
 /* --- end --- */
@@ -244,11 +270,26 @@ on_kill(void *arg)
 }
 
 void
-command_over(struct command *command)
+command_rest(struct command *command)
 {
 	timer_disarm(command->loop, &command->grace);
 	timer_disarm(command->loop, &command->kill);
 	tty_on_ended(&command->tty);
+	tty_close(&command->tty);
+	close_report(command);
+	pinger_close(&command->pinger);
+	pinger_init(command);
+	command->tree.leader = 0;
+	command->tree.reaped = false;
+	command->cgroup_worn = command->killing;
+	command->tree_empty = command->killing = false;
+	atomic_store(&command->setup->link->shared->leader, 0);
+}
+
+void
+command_over(struct command *command)
+{
+	command_rest(command);
 	beacon_set(command->setup->link, 0);
 }
 
@@ -312,19 +353,12 @@ on_child(evutil_socket_t fd, short what, void *arg)
 int
 command_init(struct command *command, struct setup *setup, struct loop *loop)
 {
-	const struct options *options = setup->options;
-
 	command->setup = setup;
 	command->log = setup->log;
 	command->loop = loop;
 	command->tree = (struct tree){ .cgroup = &setup->cgroup, .log = setup->log };
 	command->report_fd = -1;
-	command->pinger = (struct pinger){ .way = options->ping,
-		.period = etcdlock_config_ms(options->config, "refresh") * NSEC_PER_MSEC,
-		.limit = etcdlock_config_ms(options->config, "ttl") * NSEC_PER_MSEC,
-		.failed = on_ping_failed,
-		.arg = command };
-	command->pinger.start_limit = options->ping_start > 0 ? options->ping_start : command->pinger.limit;
+	pinger_init(command);
 	timer_init(&command->grace, on_grace_over, command);
 	timer_init(&command->kill, on_kill, command);
 	timer_init(&command->cgroup, on_cgroup, command);

@@ -25,10 +25,11 @@ struct command {
 	struct tree tree;
 	struct tty tty;
 	struct pinger pinger;
-	bool tree_empty; /* as last seen */
-	bool killing;    /* SIGKILL has been sent to everything, and is sent again until nothing is left */
-	int child_fd;    /* signalfd for SIGCHLD */
-	int report_fd;   /* from the child, until its exec */
+	bool tree_empty;  /* as last seen */
+	bool cgroup_worn; /* it was killed before this start */
+	bool killing;     /* SIGKILL has been sent to everything, and is sent again until nothing is left */
+	int child_fd;     /* signalfd for SIGCHLD */
+	int report_fd;    /* from the child, until its exec */
 	struct event *child_event, *report_event;
 	struct timer grace, kill, cgroup;
 	nsec kill_pause, kill_limit;
@@ -51,6 +52,9 @@ void command_sweep(struct command *command);
 
 /* SIGKILL for all of it, again and again, until EV_TREE_EMPTY or EV_UNKILLABLE. */
 void command_kill(struct command *command);
+
+/* Nothing of it is left, and it is to be started again: as before its start. */
+void command_rest(struct command *command);
 
 /* Nothing of it is left: nothing to guard, no timer, and the terminal is ours again. */
 void command_over(struct command *command);

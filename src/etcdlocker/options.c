@@ -65,6 +65,52 @@ set_signal(struct options *options, const char *value, char *why, size_t size)
 }
 
 static int
+set_rewrite(struct options *options, const char *value, char *why, size_t size)
+{
+	const char *equals = strchr(value, '=');
+	char name[SIGNAL_NAME];
+	int from = -1, to = -1;
+
+	if (equals != NULL && (size_t)(equals - value) < sizeof(name)) {
+		snprintf(name, sizeof(name), "%.*s", (int)(equals - value), value);
+		from = signal_parse(name);
+		to = strcmp(equals + 1, "0") == 0 ? 0 : signal_parse(equals + 1);
+	}
+	if (from == -1 || to == -1 || signals_are_ours(from) || from == SIGKILL || from == SIGSTOP) {
+		snprintf(why, size,
+		    "'%.64s' does not rewrite a signal that is passed on; TERM=QUIT works, and HUP=0 to drop one",
+		    value);
+		return -1;
+	}
+	options->rewrite[from] = (unsigned char)(to + 1);
+	return 0;
+}
+
+static int
+set_restart(struct options *options, const char *value, char *why, size_t size)
+{
+	if (value[0] == '\0' || strcmp(value, "on-failure") == 0)
+		options->restart = RESTART_ON_FAILURE;
+	else if (strcmp(value, "always") == 0)
+		options->restart = RESTART_ALWAYS;
+	else {
+		snprintf(why, size, "'%.64s' is not when to restart; on-failure and always are", value);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+set_relock(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->relock = true;
+	return 0;
+}
+
+static int
 set_way(struct options *options, enum ping_way way, char *why, size_t size)
 {
 	if (options->ping != PING_WAY_NONE && options->ping != way) {
@@ -176,6 +222,10 @@ static const struct option_row table[] = {
 	    "how long etcd may be out of reach at the start; 5s" },
 	{ "grace", 'g', "DURATION", "grace", NULL, set_grace, "between the stop signal and SIGKILL; 10s" },
 	{ "signal", 's', "NAME", NULL, NULL, set_signal, "the stop signal when the lock is lost; TERM" },
+	{ "rewrite-signal", 0, "A=B", NULL, NULL, set_rewrite, "pass signal A on as B; 0: not at all" },
+	{ "restart", 0, "[=on-failure|always]", NULL, NULL, set_restart,
+	    "start the command again while the lock is held" },
+	{ "relock", 0, NULL, NULL, NULL, set_relock, "after a loss or the command's end wait for the lock again" },
 	{ "lock-delay", 0, "DURATION", "lock-delay", NULL, NULL, "wait after a holder vanished without releasing; 1s" },
 	{ "renew", 0, "raft|keepalive", "renew", NULL, NULL, "how the lease is renewed; raft" },
 	{ "api", 0, "v3|v2", "api", NULL, NULL, "etcd's protocol; v3" },

@@ -6,8 +6,11 @@
 #include "child/pinger.h"
 #include "lock/etcdlock.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+
+enum restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
 struct options {
 	struct etcdlock_config *config; /* what is the lock's */
@@ -15,6 +18,9 @@ struct options {
 	nsec grace;                     /* for COMMAND to end in after a stop signal */
 	int conflict_code;              /* 0 to 255 */
 	int signal;                     /* the stop signal that we send of our own accord */
+	unsigned char rewrite[NSIG];    /* by the signal that we get: the one that COMMAND gets, plus 1; 0: the same */
+	enum restart restart;           /* of COMMAND, while the lock is held */
+	bool relock;                    /* after its loss, or COMMAND's end */
 	bool verbose, status, json, watch;
 	bool password_seen; /* it was on the command line */
 	enum ping_way ping;

@@ -7,7 +7,9 @@ static const char *const state_names[SUP_STATES] = {
 	[SUP_TERMINATING] = "TERMINATING",
 	[SUP_SWEEPING] = "SWEEPING",
 	[SUP_KILLING] = "KILLING",
+	[SUP_PAUSING] = "PAUSING",
 	[SUP_RELEASING] = "RELEASING",
+	[SUP_RESTING] = "RESTING",
 	[SUP_DONE] = "DONE",
 };
 
@@ -24,8 +26,11 @@ static const char *const event_names[SUP_EVENTS] = {
 	[EV_COMMAND_ENDED] = "command ended",
 	[EV_GRACE_OVER] = "grace over",
 	[EV_TREE_EMPTY] = "everything dead",
+	[EV_TREE_EMPTY_RESTART] = "everything dead, to be started again",
 	[EV_UNKILLABLE] = "cannot be killed",
 	[EV_RELEASED] = "released",
+	[EV_RELOCK] = "without the lock, to wait for it again",
+	[EV_PAUSE_OVER] = "pause over",
 };
 
 /* An entry has an action or another next state; what is not entered changes nothing. */
@@ -33,6 +38,7 @@ static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 	[SUP_ACQUIRING] = {
 		[EV_ACQUIRED] = { SUP_STARTING, ACT_START },
 		[EV_NOT_ACQUIRED] = { SUP_DONE, ACT_EXIT },
+		[EV_RELOCK] = { SUP_RESTING, ACT_REST },
 		[EV_STOP] = { SUP_RELEASING, ACT_RELEASE },
 	},
 	[SUP_STARTING] = {
@@ -62,15 +68,28 @@ static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 		[EV_LOST] = { SUP_KILLING, ACT_KILL },
 		[EV_GRACE_OVER] = { SUP_KILLING, ACT_KILL },
 		[EV_TREE_EMPTY] = { SUP_RELEASING, ACT_RELEASE },
+		[EV_TREE_EMPTY_RESTART] = { SUP_PAUSING, ACT_PAUSE },
 	},
 	[SUP_KILLING] = {
 		[EV_TREE_EMPTY] = { SUP_RELEASING, ACT_RELEASE },
+		[EV_TREE_EMPTY_RESTART] = { SUP_PAUSING, ACT_PAUSE },
 		[EV_UNKILLABLE] = { SUP_DONE, ACT_EXIT },
+	},
+	[SUP_PAUSING] = {
+		[EV_STOP] = { SUP_RELEASING, ACT_RELEASE },
+		[EV_EXPIRING] = { SUP_RELEASING, ACT_RELEASE },
+		[EV_LOST] = { SUP_RELEASING, ACT_RELEASE },
+		[EV_PAUSE_OVER] = { SUP_STARTING, ACT_START },
 	},
 	[SUP_RELEASING] = {
 		[EV_STOP_AGAIN] = { SUP_DONE, ACT_EXIT },
 		[EV_NOT_ACQUIRED] = { SUP_DONE, ACT_EXIT },
 		[EV_RELEASED] = { SUP_DONE, ACT_EXIT },
+		[EV_RELOCK] = { SUP_RESTING, ACT_REST },
+	},
+	[SUP_RESTING] = {
+		[EV_STOP] = { SUP_DONE, ACT_EXIT },
+		[EV_PAUSE_OVER] = { SUP_ACQUIRING, ACT_ACQUIRE },
 	},
 };
 
@@ -79,8 +98,8 @@ states_step(enum sup_state state, enum sup_event event)
 {
 	struct sup_step step = table[state][event];
 
-	/* All zeros is SUP_ACQUIRING, which nothing leads back to. */
-	if (step.next == SUP_ACQUIRING)
+	/* All zeros: not entered. */
+	if (step.next == SUP_ACQUIRING && step.action == ACT_NONE)
 		step.next = state;
 	return step;
 }

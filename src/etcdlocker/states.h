@@ -9,7 +9,9 @@ enum sup_state {
 	SUP_TERMINATING, /* COMMAND was told to end, and has its grace */
 	SUP_SWEEPING,    /* COMMAND has ended, what it started has what remains of the grace */
 	SUP_KILLING,
+	SUP_PAUSING,   /* everything is dead, the lock is held: COMMAND is to be started again */
 	SUP_RELEASING, /* everything is dead and reaped */
+	SUP_RESTING,   /* released: the lock is to be waited for again */
 	SUP_DONE
 };
 #define SUP_STATES (SUP_DONE + 1)
@@ -27,10 +29,13 @@ enum sup_event {
 	EV_COMMAND_ENDED,
 	EV_GRACE_OVER,
 	EV_TREE_EMPTY,
+	EV_TREE_EMPTY_RESTART, /* and COMMAND is to be started again */
 	EV_UNKILLABLE,
-	EV_RELEASED
+	EV_RELEASED,
+	EV_RELOCK, /* released or not acquired, and the lock is to be waited for again */
+	EV_PAUSE_OVER
 };
-#define SUP_EVENTS (EV_RELEASED + 1)
+#define SUP_EVENTS (EV_PAUSE_OVER + 1)
 
 enum sup_action {
 	ACT_NONE,
@@ -39,7 +44,10 @@ enum sup_action {
 	ACT_FORWARD, /* a stop signal, while another reason to end is at work already */
 	ACT_SWEEP,   /* the stop signal to what COMMAND has left */
 	ACT_KILL,    /* SIGKILL to the whole tree, until it is empty */
+	ACT_PAUSE,   /* until EV_PAUSE_OVER, with the lock */
 	ACT_RELEASE,
+	ACT_REST, /* until EV_PAUSE_OVER, without it */
+	ACT_ACQUIRE,
 	ACT_EXIT
 };
 

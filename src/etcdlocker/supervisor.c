@@ -1,9 +1,11 @@
 #include "etcdlocker/supervisor.h"
 
+#include "base/duration.h"
 #include "base/strbuf.h"
 #include "etcdlocker/command.h"
 #include "etcdlocker/outcome.h"
 #include "etcdlocker/states.h"
+#include "etcdlocker/stay.h"
 #include "lock/etcdlock.h"
 #include "net/loop.h"
 
@@ -32,6 +34,8 @@ struct supervisor {
 	bool exec_hangs;
 	int stop_signal; /* the last stop signal that we got; 0: none */
 	struct timer exec_limit;
+	struct stay stay;
+	struct timer pause; /* until COMMAND is started, or the lock asked for, again */
 };
 
 /* --- what the sentinel is told --- */
@@ -44,6 +48,8 @@ publish_key(const struct supervisor *sup)
 }
 
 /* --- actions --- */
+
+static void handle(void *arg, enum sup_event event);
 
 static void
 stop_holding_back(struct supervisor *sup)
@@ -87,10 +93,21 @@ act_start(struct supervisor *sup)
 	};
 	const size_t count = sizeof(variables) / sizeof(variables[0]);
 
+	stay_started(&sup->stay);
+	sup->exec_hangs = false;
 	timer_arm(sup->loop, &sup->exec_limit, clock_now() + EXEC_LIMIT);
 	command_start(&sup->command, variables, count);
 	for (size_t i = 0; i < count; i++)
 		free(variables[i]);
+}
+
+/* What COMMAND is to get for SIGNO; 0: nothing. */
+static int
+rewritten(const struct supervisor *sup, int signo)
+{
+	int to = sup->options->rewrite[signo];
+
+	return to == 0 ? signo : to - 1;
 }
 
 static void
@@ -100,7 +117,7 @@ act_stop(struct supervisor *sup)
 	/* A lock that expires leaves less time than one that goes on being renewed. */
 	bool expiring = sup->outcome.cause == CAUSE_LOST;
 
-	command_stop(&sup->command, told ? sup->stop_signal : sup->options->signal,
+	command_stop(&sup->command, told ? rewritten(sup, sup->stop_signal) : sup->options->signal,
 	    expiring ? etcdlock_config_ms(sup->options->config, "grace") * NSEC_PER_MSEC : sup->options->grace);
 }
 
@@ -110,6 +127,31 @@ act_release(struct supervisor *sup)
 	command_over(&sup->command);
 	/* An acquisition that has just failed is giving up by itself: its event is coming. */
 	(void)etcdlock_unlock(sup->lock);
+}
+
+/* What has ended is told now, for the next end has a cause of its own. */
+static void
+act_pause(struct supervisor *sup, bool relock)
+{
+	const char *line = sup->outcome.text;
+	nsec pause = stay_pause(&sup->stay, relock);
+	char span[DURATION_TEXT];
+
+	log_msg(sup->log, LEVEL_NOTICE, "%s%s%s; %s in %s", line, sup->leftover[0] == '\0' ? "" : "; ", sup->leftover,
+	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
+	sup->outcome = (struct outcome){ 0 };
+	sup->leftover[0] = '\0';
+	timer_arm(sup->loop, &sup->pause, clock_now() + pause);
+}
+
+static void
+act_acquire(struct supervisor *sup)
+{
+	if (etcdlock_lock(sup->lock) == -1) {
+		outcome_set(
+		    &sup->outcome, CAUSE_NOT_ACQUIRED, 0, "cannot wait for the lock again: %s", strerror(errno));
+		handle(sup, EV_NOT_ACQUIRED);
+	}
 }
 
 static void
@@ -125,7 +167,7 @@ perform(struct supervisor *sup, enum sup_action action)
 		act_stop(sup);
 		break;
 	case ACT_FORWARD:
-		tree_signal_leader(&sup->command.tree, sup->stop_signal, true);
+		tree_signal_leader(&sup->command.tree, rewritten(sup, sup->stop_signal), true);
 		break;
 	case ACT_SWEEP:
 		command_sweep(&sup->command);
@@ -133,8 +175,20 @@ perform(struct supervisor *sup, enum sup_action action)
 	case ACT_KILL:
 		command_kill(&sup->command);
 		break;
+	case ACT_PAUSE:
+		command_rest(&sup->command);
+		beacon_set(sup->setup->link, etcdlock_deadline(sup->lock));
+		act_pause(sup, false);
+		break;
 	case ACT_RELEASE:
 		act_release(sup);
+		break;
+	case ACT_REST:
+		atomic_store(&sup->setup->link->shared->held, false);
+		act_pause(sup, true);
+		break;
+	case ACT_ACQUIRE:
+		act_acquire(sup);
 		break;
 	case ACT_EXIT:
 		event_base_loopbreak(loop_base(sup->loop));
@@ -146,11 +200,22 @@ static void
 handle(void *arg, enum sup_event event)
 {
 	struct supervisor *sup = arg;
-	struct sup_step step = states_step(sup->state, event);
+	struct sup_step step;
 
+	if (event == EV_TREE_EMPTY && stay_restarts(&sup->stay, &sup->outcome) && etcdlock_deadline(sup->lock) != 0)
+		event = EV_TREE_EMPTY_RESTART;
+	else if ((event == EV_RELEASED || event == EV_NOT_ACQUIRED) && stay_relocks(&sup->stay, &sup->outcome))
+		event = EV_RELOCK;
+	step = states_step(sup->state, event);
 	set_state(sup, step.next, event);
 	/* Last, for an action may bring the next event. */
 	perform(sup, step.action);
+}
+
+static void
+on_pause_over(void *arg)
+{
+	handle(arg, EV_PAUSE_OVER);
 }
 
 /* --- signals --- */
@@ -162,7 +227,7 @@ is_stop_signal(const struct supervisor *sup, int signo)
 	if (sigismember(&sup->setup->signals->ignored, signo) == 1)
 		return false;
 	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
-	    (signo == SIGHUP && sup->state == SUP_ACQUIRING);
+	    (signo == SIGHUP && (sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING));
 }
 
 static void
@@ -178,9 +243,10 @@ on_one_signal(struct supervisor *sup, int signo)
 		handle(sup, again ? EV_STOP_AGAIN : EV_STOP);
 		return;
 	}
+	signo = rewritten(sup, signo);
 	if (signo == SIGCONT)
 		tree_signal_all(&sup->command.tree, signo);
-	else
+	else if (signo != 0)
 		tree_signal_leader(&sup->command.tree, signo, false);
 }
 
@@ -201,7 +267,7 @@ on_lifeline(evutil_socket_t fd, short what, void *arg)
 		return;
 	event_del(sup->lifeline_event);
 	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our main process was killed: killing the command");
-	handle(sup, sup->state == SUP_ACQUIRING ? EV_STOP : EV_LOST);
+	handle(sup, sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING ? EV_STOP : EV_LOST);
 }
 
 /* --- the lock --- */
@@ -285,6 +351,8 @@ set_up(struct supervisor *sup)
 	char why[256] = "no memory or descriptors";
 
 	timer_init(&sup->exec_limit, on_exec_limit, sup);
+	timer_init(&sup->pause, on_pause_over, sup);
+	stay_init(&sup->stay, options);
 	sup->loop = loop_new(NULL);
 	if (sup->loop == NULL)
 		goto fail;
