@@ -103,6 +103,18 @@ descriptors_close_inherited(void)
 		close(inherited[--inherited_count]);
 }
 
+void
+descriptors_keep(int fd)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < inherited_count; i++)
+		if (inherited[i] != fd)
+			inherited[kept++] = inherited[i];
+	inherited_count = kept;
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 int
 descriptors_free_from(int first)
 {

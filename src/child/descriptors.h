@@ -26,4 +26,7 @@ __attribute__((warn_unused_result)) int descriptors_move_above(int fd, int floor
 struct msghdr;
 void descriptors_drop_received(struct msghdr *message);
 
+/* FD, which was inherited, is for us and not for COMMAND: close-on-exec, and not closed with the others. */
+void descriptors_keep(int fd);
+
 #endif

@@ -14,8 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int
-notify_open(char address[NOTIFY_ADDRESS])
+/* A new socket, close-on-exec and non-blocking, and its name in ADDRESS. Returns it, or -1 with errno. */
+static int
+open_socket(char address[NOTIFY_ADDRESS])
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, saved;
@@ -48,8 +49,9 @@ is_trusted(const struct ucred *sender, pid_t command)
 	return stat(path, &info) == 0 && info.st_uid == sender->uid;
 }
 
-size_t
-notify_read(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1])
+/* Reads one message, NUL-terminated. Returns its length, 0 where there was none of somebody's whom we trust. */
+static size_t
+read_message(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1])
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 16)];
@@ -75,6 +77,47 @@ notify_read(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1])
 	descriptors_drop_received(&header);
 	message[len] = '\0';
 	return trusted ? (size_t)len : 0;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	const struct notify *notify = arg;
+	char message[NOTIFY_MESSAGE + 1];
+
+	(void)what;
+	/* One a round: whoever floods us must not starve the rest. */
+	if (read_message(fd, notify->command, message) > 0)
+		notify->heard(notify->arg, message);
+}
+
+int
+notify_open(struct notify *notify, struct loop *loop)
+{
+	notify->fd = open_socket(notify->address);
+	if (notify->fd == -1) {
+		notify->address[0] = '\0';
+		return -1;
+	}
+	notify->readable = loop_watch(loop, notify->fd, EV_READ, PRIORITY_REST, on_readable, notify);
+	if (notify->readable != NULL)
+		return 0;
+	notify_close(notify);
+	errno = ENOMEM;
+	return -1;
+}
+
+void
+notify_close(struct notify *notify)
+{
+	if (notify->address[0] == '\0')
+		return;
+	if (notify->readable != NULL)
+		event_free(notify->readable);
+	close(notify->fd);
+	notify->readable = NULL;
+	notify->address[0] = '\0';
+	notify->command = 0;
 }
 
 const char *

@@ -2,6 +2,8 @@
 #ifndef CHILD_NOTIFY_H
 #define CHILD_NOTIFY_H
 
+#include "net/loop.h"
+
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,12 +13,24 @@
 /* The longest message that is read. */
 #define NOTIFY_MESSAGE 4096
 
-/* A new socket, close-on-exec and non-blocking, and its name in ADDRESS. Returns it, or -1 with errno. */
-__attribute__((warn_unused_result)) int notify_open(char address[NOTIFY_ADDRESS]);
+/* HEARD and ARG are the owner's to set before notify_open(), COMMAND when it is known; the rest is the listener's own.
+ */
+struct notify {
+	/* MESSAGE came from a process of COMMAND's user, of ours or of root's. Called from the loop. */
+	void (*heard)(void *arg, const char *message);
+	void *arg;
+	pid_t command;
 
-/* Reads one message: of a process of COMMAND's user, of ours or of root's, NUL-terminated; others' are dropped. Returns
- * its length, 0 where there was none of these. */
-size_t notify_read(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1]);
+	char address[NOTIFY_ADDRESS]; /* what NOTIFY_SOCKET is to be; "": not open */
+	int fd;
+	struct event *readable;
+};
+
+/* Make the socket. Returns 0, or -1 with errno. */
+__attribute__((warn_unused_result)) int notify_open(struct notify *notify, struct loop *loop);
+
+/* Harmless where it is not open. */
+void notify_close(struct notify *notify);
 
 /* The value of NAME ("WATCHDOG=") in MESSAGE, up to the end of its line: a pointer into it and *LEN; or NULL. */
 const char *notify_find(const char *message, const char *name, size_t *len);

@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "child/descriptors.h"
+#include "child/notify.h"
 #include "child/ping_words.h"
 
 #include <errno.h>
@@ -247,16 +248,12 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	timer_arm(pinger->loop, &pinger->closed, clock_now() + CLOSED_PAUSE);
 }
 
-static void
-on_notified(evutil_socket_t fd, short what, void *arg)
+void
+pinger_hear(struct pinger *pinger, const char *message)
 {
-	struct pinger *pinger = arg;
-	char message[NOTIFY_MESSAGE + 1];
 	size_t len;
 
-	(void)what;
-	/* One a round: whoever floods us must not starve the rest. */
-	if (notify_read(fd, pinger->command, message) == 0 || pinger->quiet)
+	if (pinger->way != PING_WAY_NOTIFY || pinger->quiet)
 		return;
 	if (notify_find(message, "WATCHDOG=trigger", &len) != NULL && len == 0) {
 		fail(pinger, "said WATCHDOG=trigger");
@@ -316,20 +313,12 @@ open_lines(struct pinger *pinger)
 	return fcntl(pinger->out, F_SETFL, O_NONBLOCK);
 }
 
-static int
-open_notify(struct pinger *pinger)
-{
-	pinger->in = notify_open(pinger->address);
-	return pinger->in == -1 ? -1 : 0;
-}
-
 int
 pinger_open(struct pinger *pinger, struct loop *loop, const struct logger *log)
 {
 	static int (*const open_way[])(struct pinger * pinger) = {
 		[PING_WAY_NODE] = open_node,
 		[PING_WAY_LINES] = open_lines,
-		[PING_WAY_NOTIFY] = open_notify,
 	};
 
 	pinger->loop = loop;
@@ -338,12 +327,11 @@ pinger_open(struct pinger *pinger, struct loop *loop, const struct logger *log)
 	timer_init(&pinger->next, on_next, pinger);
 	timer_init(&pinger->due, on_due, pinger);
 	timer_init(&pinger->closed, on_closed, pinger);
-	if (pinger->way == PING_WAY_NONE)
+	if (pinger->way == PING_WAY_NONE || pinger->way == PING_WAY_NOTIFY)
 		return 0;
 	if (open_way[pinger->way](pinger) == -1)
 		return -1;
-	pinger->readable = loop_watch(loop, pinger->in, EV_READ, PRIORITY_REST,
-	    pinger->way == PING_WAY_NOTIFY ? on_notified : on_readable, pinger);
+	pinger->readable = loop_watch(loop, pinger->in, EV_READ, PRIORITY_REST, on_readable, pinger);
 	if (pinger->out != -1)
 		pinger->writable = loop_event(loop, pinger->out, EV_WRITE, PRIORITY_REST, on_writable, pinger);
 	if (pinger->readable != NULL && (pinger->out == -1 || pinger->writable != NULL))
@@ -370,7 +358,6 @@ pinger_variables(const struct pinger *pinger, char *variables[PINGER_VARIABLES])
 		variables[count++] = str_printf("ETCD_LOCK_PONG_FD=%d", pinger->far[1].to);
 		break;
 	case PING_WAY_NOTIFY:
-		variables[count++] = str_printf("NOTIFY_SOCKET=%s", pinger->address);
 		variables[count++] = str_printf("WATCHDOG_USEC=%" PRId64, pinger->limit / 1000);
 		variables[count++] = strdup("WATCHDOG_PID");
 		break;

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/strbuf.h"
-#include "child/notify.h"
 #include "child/spawn.h"
 #include "net/loop.h"
 
@@ -14,13 +13,13 @@
 
 enum ping_way {
 	PING_WAY_NONE,
-	PING_WAY_NODE,   /* over Node's IPC channel */
-	PING_WAY_LINES,  /* a line to $ETCD_LOCK_PING_FD, the same line from $ETCD_LOCK_PONG_FD */
-	PING_WAY_NOTIFY, /* WATCHDOG=1 to $NOTIFY_SOCKET, unasked, as sd_notify(3) has it */
+	PING_WAY_NODE,  /* over Node's IPC channel */
+	PING_WAY_LINES, /* a line to $ETCD_LOCK_PING_FD, the same line from $ETCD_LOCK_PONG_FD */
+	PING_WAY_NOTIFY /* WATCHDOG=1 to $NOTIFY_SOCKET, unasked, as sd_notify(3) has it: pinger_hear() */
 };
 
 /* The variables that a channel sets, or takes away. */
-#define PINGER_VARIABLES 4
+#define PINGER_VARIABLES 3
 
 /* WAY to ARG are the owner's to set before pinger_open(); the rest is the pinger's own. */
 struct pinger {
@@ -38,7 +37,6 @@ struct pinger {
 	int in, out;              /* our ends; -1: none */
 	struct spawn_pass far[2]; /* the command's, until it is started */
 	size_t far_count;
-	char address[NOTIFY_ADDRESS];
 	struct event *readable, *writable;
 	struct strbuf received, unsent;
 	struct timer next, due, closed;
@@ -62,6 +60,9 @@ void pinger_handed_over(struct pinger *pinger, pid_t pid);
 
 /* COMMAND runs: ask, at once and then every period. */
 void pinger_start(struct pinger *pinger);
+
+/* COMMAND has sent MESSAGE to $NOTIFY_SOCKET. */
+void pinger_hear(struct pinger *pinger, const char *message);
 
 /* COMMAND is asked to end, or has ended: what it says is still read, so that it does not block, but does not matter. */
 void pinger_quiet(struct pinger *pinger);

@@ -1,6 +1,7 @@
 #include "etcdlocker/command.h"
 
 #include "base/duration.h"
+#include "base/strbuf.h"
 #include "child/descriptors.h"
 #include "child/spawn.h"
 
@@ -116,6 +117,25 @@ on_report(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_heard(void *arg, const char *message)
+{
+	struct command *command = arg;
+
+	pinger_hear(&command->pinger, message);
+	command->heard(command->arg, message);
+}
+
+/* Whether COMMAND has somebody to talk to. */
+static bool
+is_listening(const struct command *command)
+{
+	const struct setup *setup = command->setup;
+
+	return setup->options->ping == PING_WAY_NOTIFY || setup->options->ready_child ||
+	    setup->service->address_len > 0;
+}
+
+static void
 on_ping_failed(void *arg, const char *why)
 {
 	struct command *command = arg;
@@ -133,13 +153,19 @@ spawn_command(struct command *command, char *const variables[], size_t count)
 		.cgroup = &command->setup->cgroup,
 		.pass = command->pinger.far,
 		.pass_count = command->pinger.far_count };
-	char *changes[VARIABLES + PINGER_VARIABLES], **environment = NULL;
+	char *changes[VARIABLES + PINGER_VARIABLES + 1], **environment = NULL;
 	int own = pinger_variables(&command->pinger, changes);
 	pid_t pid = -1;
+	bool good = true;
 
+	if (own >= 0 && command->listener.address[0] != '\0') {
+		changes[own] = str_printf("NOTIFY_SOCKET=%s", command->listener.address);
+		if (changes[own++] == NULL)
+			good = false;
+	}
 	for (size_t i = 0; own >= 0 && i < count; i++)
 		changes[(size_t)own + i] = variables[i];
-	if (own >= 0)
+	if (own >= 0 && good)
 		environment = environment_new(changes, (size_t)own + count);
 	spawn.envp = environment;
 	spawn.tty = tty_for_start(&command->tty);
@@ -167,6 +193,8 @@ command_start(struct command *command, char *const variables[], size_t count)
 	errno = ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		good = good && variables[i] != NULL;
+	if (good && is_listening(command) && notify_open(&command->listener, command->loop) == -1)
+		good = false;
 	if (good && pinger_open(&command->pinger, command->loop, command->log) == 0)
 		pid = spawn_command(command, variables, count);
 	if (pid == -1) {
@@ -175,6 +203,7 @@ command_start(struct command *command, char *const variables[], size_t count)
 		return;
 	}
 	pinger_handed_over(&command->pinger, pid);
+	command->listener.command = pid;
 	command->tree.leader = pid;
 	atomic_store(&command->setup->link->shared->leader, pid);
 	command->report_event = loop_watch(command->loop, command->report_fd, EV_READ, PRIORITY_IO, on_report, command);
@@ -277,6 +306,7 @@ command_rest(struct command *command)
 	tty_on_ended(&command->tty);
 	tty_close(&command->tty);
 	close_report(command);
+	notify_close(&command->listener);
 	pinger_close(&command->pinger);
 	pinger_init(command);
 	command->tree.leader = 0;
@@ -359,6 +389,7 @@ command_init(struct command *command, struct setup *setup, struct loop *loop)
 	command->tree = (struct tree){ .cgroup = &setup->cgroup, .log = setup->log };
 	command->report_fd = -1;
 	pinger_init(command);
+	command->listener = (struct notify){ .heard = on_heard, .arg = command };
 	timer_init(&command->grace, on_grace_over, command);
 	timer_init(&command->kill, on_kill, command);
 	timer_init(&command->cgroup, on_cgroup, command);
@@ -377,6 +408,7 @@ command_free(struct command *command)
 	if (command->setup == NULL)
 		return;
 	close_report(command);
+	notify_close(&command->listener);
 	pinger_close(&command->pinger);
 	if (command->child_event != NULL)
 		event_free(command->child_event);

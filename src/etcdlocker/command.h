@@ -3,6 +3,7 @@
 #ifndef ETCDLOCKER_COMMAND_H
 #define ETCDLOCKER_COMMAND_H
 
+#include "child/notify.h"
 #include "child/pinger.h"
 #include "child/tree.h"
 #include "child/tty.h"
@@ -13,10 +14,11 @@
 
 #include <stdbool.h>
 
-/* OUTCOME, NOTIFY and ARG are the caller's to set, before command_init(); the rest is read-only. */
+/* OUTCOME to ARG are the caller's to set, before command_init(); the rest is read-only. */
 struct command {
 	struct outcome *outcome; /* where COMMAND's end is recorded */
 	void (*notify)(void *arg, enum sup_event event);
+	void (*heard)(void *arg, const char *message); /* COMMAND has sent it to $NOTIFY_SOCKET */
 	void *arg;
 
 	struct setup *setup;
@@ -25,11 +27,12 @@ struct command {
 	struct tree tree;
 	struct tty tty;
 	struct pinger pinger;
-	bool tree_empty;  /* as last seen */
-	bool cgroup_worn; /* it was killed before this start */
-	bool killing;     /* SIGKILL has been sent to everything, and is sent again until nothing is left */
-	int child_fd;     /* signalfd for SIGCHLD */
-	int report_fd;    /* from the child, until its exec */
+	struct notify listener; /* for what COMMAND says to its service manager */
+	bool tree_empty;        /* as last seen */
+	bool cgroup_worn;       /* it was killed before this start */
+	bool killing;           /* SIGKILL has been sent to everything, and is sent again until nothing is left */
+	int child_fd;           /* signalfd for SIGCHLD */
+	int report_fd;          /* from the child, until its exec */
 	struct event *child_event, *report_event;
 	struct timer grace, kill, cgroup;
 	nsec kill_pause, kill_limit;

@@ -31,8 +31,9 @@ obey(enum options_result asked, struct options *options, const char *why)
 {
 	struct signal_state signals;
 	struct beacon_link link;
+	struct service service;
 	char question[OPTIONS_WHY];
-	struct setup setup = { .options = options, .signals = &signals, .link = &link };
+	struct setup setup = { .options = options, .signals = &signals, .link = &link, .service = &service };
 
 	if ((asked == OPTIONS_STATUS || asked == OPTIONS_RUN) && password_ask(options, question) == -1)
 		return say_usage_error(question);
@@ -56,7 +57,8 @@ obey(enum options_result asked, struct options *options, const char *why)
 		log_msg(setup.log, LEVEL_WARNING,
 		    "a password on the command line can be read by every user of this machine until we have taken it "
 		    "off; --password-file cannot");
-	if (signals_take(&signals) == -1 || beacon_open(&link, strlen(options->key)) == -1) {
+	if (signals_take(&signals) == -1 || service_take(&service, options->notify_fd) == -1 ||
+	    beacon_open(&link, strlen(options->key)) == -1) {
 		log_errno(setup.log, LEVEL_ERROR, errno, "cannot start");
 		return EXIT_NOT_ACQUIRED;
 	}

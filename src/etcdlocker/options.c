@@ -3,7 +3,9 @@
 #include "base/duration.h"
 #include "child/signals.h"
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +110,31 @@ set_relock(struct options *options, const char *value, char *why, size_t size)
 	(void)size;
 	options->relock = true;
 	return 0;
+}
+
+static int
+set_ready(struct options *options, const char *value, char *why, size_t size)
+{
+	options->ready_child = strcmp(value, "child") == 0;
+	if (options->ready_child || strcmp(value, "started") == 0)
+		return 0;
+	snprintf(why, size, "'%.64s' is not when we are ready; started and child are", value);
+	return -1;
+}
+
+static int
+set_notify_fd(struct options *options, const char *value, char *why, size_t size)
+{
+	char *end;
+	long fd = strtol(value, &end, 10);
+
+	if (value[0] >= '0' && value[0] <= '9' && *end == '\0' && fd > 2 && fd <= INT_MAX &&
+	    fcntl((int)fd, F_GETFD) != -1) {
+		options->notify_fd = (int)fd;
+		return 0;
+	}
+	snprintf(why, size, "'%.64s' is not a descriptor above 2 that is open; s6's notification-fd is", value);
+	return -1;
 }
 
 static int
@@ -226,6 +253,9 @@ static const struct option_row table[] = {
 	{ "restart", 0, "[=on-failure|always]", NULL, NULL, set_restart,
 	    "start the command again while the lock is held" },
 	{ "relock", 0, NULL, NULL, NULL, set_relock, "after a loss or the command's end wait for the lock again" },
+	{ "ready", 0, "started|child", NULL, NULL, set_ready,
+	    "when a service manager is told that we are ready; started" },
+	{ "notify-fd", 0, "N", NULL, NULL, set_notify_fd, "descriptor that gets a newline when we are ready" },
 	{ "lock-delay", 0, "DURATION", "lock-delay", NULL, NULL, "wait after a holder vanished without releasing; 1s" },
 	{ "renew", 0, "raft|keepalive", "renew", NULL, NULL, "how the lease is renewed; raft" },
 	{ "api", 0, "v3|v2", "api", NULL, NULL, "etcd's protocol; v3" },
@@ -420,7 +450,8 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 	bool given[ROWS] = { false };
 	enum options_result result;
 
-	*options = (struct options){ .grace = 10 * NSEC_PER_SEC, .conflict_code = 1, .signal = SIGTERM };
+	*options =
+	    (struct options){ .grace = 10 * NSEC_PER_SEC, .conflict_code = 1, .signal = SIGTERM, .notify_fd = -1 };
 	options->config = etcdlock_config_new();
 	if (options->config == NULL) {
 		snprintf(why, OPTIONS_WHY, "no memory");

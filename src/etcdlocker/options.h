@@ -20,6 +20,8 @@ struct options {
 	int signal;                     /* the stop signal that we send of our own accord */
 	unsigned char rewrite[NSIG];    /* by the signal that we get: the one that COMMAND gets, plus 1; 0: the same */
 	enum restart restart;           /* of COMMAND, while the lock is held */
+	int notify_fd;                  /* gets a newline when we are ready; -1: none */
+	bool ready_child;               /* COMMAND says itself when it is ready */
 	bool relock;                    /* after its loss, or COMMAND's end */
 	bool verbose, status, json, watch;
 	bool password_seen; /* it was on the command line */

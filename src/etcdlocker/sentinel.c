@@ -128,12 +128,14 @@ sleep_on(struct sentinel *sentinel, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = sentinel->signal_fd, .events = POLLIN },
+		{ .fd = sentinel->setup->service->news[0], .events = POLLIN },
 		{ .fd = sentinel->setup->link->timer_fd, .events = POLLIN },
 	};
 
 	/* An error is EINTR or a shortage that goes by: the caller looks at everything anyway. */
-	(void)poll(fds, timeout_ms < 0 ? 2 : 1, timeout_ms);
+	(void)poll(fds, timeout_ms < 0 ? 3 : 2, timeout_ms);
 	forward_signals(sentinel);
+	service_relay(sentinel->setup->service);
 	reap(sentinel);
 }
 
@@ -287,10 +289,12 @@ sentinel_run(struct setup *setup)
 		leave(supervisor_run(setup));
 	}
 	close(link->lifeline[0]);
+	service_relay_start(setup->service);
 	descriptors_close_inherited();
 	if (chdir("/") == -1)
 		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
 	code = guard(&sentinel);
+	service_relay(setup->service);
 	if (atomic_load(&link->shared->has_cgroup))
 		cgroup_remove(&setup->cgroup);
 	return code;

@@ -7,12 +7,14 @@
 #include "child/signals.h"
 #include "etcdlocker/beacon.h"
 #include "etcdlocker/options.h"
+#include "etcdlocker/service.h"
 
 struct setup {
 	const struct options *options;
 	const struct signal_state *signals; /* what COMMAND is to have */
 	const struct logger *log;
 	struct beacon_link *link;
+	struct service *service;
 	struct cgroup cgroup; /* found by the sentinel, made by the supervisor */
 };
 

@@ -35,7 +35,8 @@ struct supervisor {
 	int stop_signal; /* the last stop signal that we got; 0: none */
 	struct timer exec_limit;
 	struct stay stay;
-	struct timer pause; /* until COMMAND is started, or the lock asked for, again */
+	struct timer watchdog; /* the service manager wants to hear from us */
+	struct timer pause;    /* until COMMAND is started, or the lock asked for, again */
 };
 
 /* --- what the sentinel is told --- */
@@ -50,6 +51,7 @@ publish_key(const struct supervisor *sup)
 /* --- actions --- */
 
 static void handle(void *arg, enum sup_event event);
+static void tell_service(struct supervisor *sup, enum sup_state state);
 
 static void
 stop_holding_back(struct supervisor *sup)
@@ -81,6 +83,7 @@ set_state(struct supervisor *sup, enum sup_state state, enum sup_event event)
 	else if (sup->state == SUP_STARTING)
 		stop_holding_back(sup);
 	sup->state = state;
+	tell_service(sup, state);
 }
 
 static void
@@ -137,6 +140,8 @@ act_pause(struct supervisor *sup, bool relock)
 	nsec pause = stay_pause(&sup->stay, relock);
 	char span[DURATION_TEXT];
 
+	service_say(sup->setup->service, "STATUS=%s; %s in %s", line,
+	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
 	log_msg(sup->log, LEVEL_NOTICE, "%s%s%s; %s in %s", line, sup->leftover[0] == '\0' ? "" : "; ", sup->leftover,
 	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
 	sup->outcome = (struct outcome){ 0 };
@@ -213,6 +218,50 @@ handle(void *arg, enum sup_event event)
 }
 
 static void
+say_ready(struct supervisor *sup)
+{
+	char status[320];
+
+	snprintf(status, sizeof(status), "holding %.200s since revision %" PRId64, sup->options->key,
+	    etcdlock_revision(sup->lock));
+	service_say_ready(sup->setup->service, status);
+}
+
+/* What COMMAND says to the service manager. */
+static void
+on_heard(void *arg, const char *message)
+{
+	struct supervisor *sup = arg;
+
+	if (service_pass(sup->setup->service, message) && sup->options->ready_child)
+		say_ready(sup);
+}
+
+/* Half the period, as sd_watchdog_enabled(3) advises. */
+static void
+on_watchdog(void *arg)
+{
+	struct supervisor *sup = arg;
+
+	service_say(sup->setup->service, "WATCHDOG=1");
+	timer_arm(sup->loop, &sup->watchdog, clock_now() + sup->setup->service->watchdog / 2);
+}
+
+/* What a change of state is to the service manager. */
+static void
+tell_service(struct supervisor *sup, enum sup_state state)
+{
+	struct service *service = sup->setup->service;
+
+	if (state == SUP_RUNNING && sup->options->ready_child)
+		service_say(service, "STATUS=holding %.200s, the command is starting", sup->options->key);
+	else if (state == SUP_RUNNING)
+		say_ready(sup);
+	else if (sup->outcome.cause == CAUSE_TOLD || state == SUP_DONE)
+		service_say(service, "STOPPING=1\nSTATUS=%.300s", sup->outcome.text);
+}
+
+static void
 on_pause_over(void *arg)
 {
 	handle(arg, EV_PAUSE_OVER);
@@ -278,6 +327,8 @@ say_queue(const struct supervisor *sup)
 	const char *holder = etcdlock_holder(sup->lock);
 	long ahead = etcdlock_ahead(sup->lock);
 
+	service_say(sup->setup->service, "STATUS=waiting for %.200s: held by %.200s, %ld ahead of us",
+	    sup->options->key, holder[0] != '\0' ? holder : "a client without an id", ahead);
 	if (!sup->options->verbose && !isatty(STDERR_FILENO))
 		return;
 	log_msg(sup->log, LEVEL_NOTICE, "waiting for %s: held by %s, %ld ahead of us", sup->options->key,
@@ -352,6 +403,7 @@ set_up(struct supervisor *sup)
 
 	timer_init(&sup->exec_limit, on_exec_limit, sup);
 	timer_init(&sup->pause, on_pause_over, sup);
+	timer_init(&sup->watchdog, on_watchdog, sup);
 	stay_init(&sup->stay, options);
 	sup->loop = loop_new(NULL);
 	if (sup->loop == NULL)
@@ -367,6 +419,8 @@ set_up(struct supervisor *sup)
 	sup->lock = etcdlock_new(sup->client, options->config, on_lock, sup);
 	if (sup->lock == NULL)
 		goto fail;
+	if (sup->setup->service->watchdog > 0)
+		on_watchdog(sup);
 	return 0;
 
 fail:
@@ -405,7 +459,7 @@ supervisor_run(struct setup *setup)
 	struct supervisor sup = { .setup = setup,
 		.options = setup->options,
 		.log = setup->log,
-		.command = { .outcome = &sup.outcome, .notify = handle, .arg = &sup } };
+		.command = { .outcome = &sup.outcome, .notify = handle, .heard = on_heard, .arg = &sup } };
 
 	if (tree_adopt() == -1 || beacon_attach(setup->link) == -1)
 		outcome_set(&sup.outcome, CAUSE_NOT_ACQUIRED, 0, "cannot guard a command: %s", strerror(errno));

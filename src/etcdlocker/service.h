@@ -1,0 +1,50 @@
+/* What the service manager above us is told: sd_notify(3)'s protocol over $NOTIFY_SOCKET, and s6's notification-fd.
+ *
+ * systemd takes such messages from a unit's main process only (NotifyAccess=main), which is the sentinel: the
+ * supervisor hands it what is to be said, and it passes that on. */
+#ifndef ETCDLOCKER_SERVICE_H
+#define ETCDLOCKER_SERVICE_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <sys/un.h>
+
+/* The longest message. */
+#define SERVICE_MESSAGE 4096
+
+/* One object before the fork, used by both sides after it. */
+struct service {
+	struct sockaddr_un address; /* of the manager's socket */
+	unsigned address_len;       /* 0: there is no manager */
+	nsec watchdog;              /* it wants to hear from us so often; 0: never */
+	int ready_fd;               /* gets a newline when we are ready; -1: none */
+	bool ready;                 /* that was said */
+	int news[2];                /* from the supervisor to the sentinel; -1 */
+	int socket;                 /* the sentinel's; -1 */
+};
+
+/* Take NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of our environment, for they are about us; READY_FD is the
+ * descriptor of --notify-fd, or -1. Returns 0, or -1 with errno. */
+__attribute__((warn_unused_result)) int service_take(struct service *service, int ready_fd);
+
+/* --- the supervisor's side --- */
+
+/* COMMAND runs, or says itself that it is ready: STATUS is for people. Only the first time counts. */
+void service_say_ready(struct service *service, const char *status);
+
+/* Anything else, in the protocol's words: lines such as "STATUS=...". */
+__attribute__((format(printf, 2, 3))) void service_say(struct service *service, const char *format, ...);
+
+/* What COMMAND says to us: what may be passed on of MESSAGE is. True where it says that it is ready. */
+bool service_pass(struct service *service, const char *message);
+
+/* --- the sentinel's side --- */
+
+/* Its end of NEWS is all that it keeps. */
+void service_relay_start(struct service *service);
+
+/* Pass on what has come. Needs no memory. */
+void service_relay(struct service *service);
+
+#endif
