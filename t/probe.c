@@ -1,9 +1,11 @@
 /* What a command sees of its surroundings, one "NAME VALUE" a line: run once directly and once under etcdlocker, the
- * lines must be the same. With an argument "signals" it then prints every signal that it gets, until KILL. */
+ * lines must be the same. With an argument "signals" it then prints every signal that it gets, until USR2; with
+ * "signals for ever" until KILL. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +44,7 @@ print_signals(void)
 }
 
 static void
-print_and_wait(void)
+print_and_wait(bool ends)
 {
 	sigset_t all;
 	int signo;
@@ -54,7 +56,7 @@ print_and_wait(void)
 	while (sigwait(&all, &signo) == 0) {
 		printf("signal %d\n", signo);
 		fflush(stdout);
-		if (signo == SIGUSR2)
+		if (ends && signo == SIGUSR2)
 			exit(0);
 	}
 }
@@ -75,7 +77,7 @@ main(int argc, char *argv[])
 	print_descriptors();
 	print_signals();
 	fflush(stdout);
-	if (argc > 1 && strcmp(argv[1], "signals") == 0)
-		print_and_wait();
+	if (argc > 1 && strncmp(argv[1], "signals", 7) == 0)
+		print_and_wait(strcmp(argv[1], "signals for ever") != 0);
 	return 0;
 }

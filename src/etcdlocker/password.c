@@ -45,9 +45,9 @@ read_line(int terminal, char *line, size_t size, const sigset_t *open)
 	return -1;
 }
 
-/* The same without an echo; signals are noted meanwhile. */
+/* Asks, and reads the answer without an echo; signals are noted meanwhile. */
 static ssize_t
-read_hidden(int terminal, char *line, size_t size)
+ask(int terminal, const char *user, char *line, size_t size)
 {
 	const struct sigaction note = { .sa_handler = note_signal };
 	struct sigaction before[INTERRUPTING];
@@ -65,6 +65,8 @@ read_hidden(int terminal, char *line, size_t size)
 		hidden = shown;
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
 		tcsetattr(terminal, TCSAFLUSH, &hidden);
+		/* Now, for what is typed from the question on must neither be shown nor lost. */
+		dprintf(terminal, "Password of %s for etcd: ", user);
 		len = read_line(terminal, line, size, &open);
 		tcsetattr(terminal, TCSAFLUSH, &shown);
 		if (write(terminal, "\n", 1) == -1)
@@ -94,8 +96,7 @@ password_ask(struct options *options, char why[OPTIONS_WHY])
 		return -1;
 	}
 	caught = 0;
-	dprintf(terminal, "Password of %s for etcd: ", user);
-	if (read_hidden(terminal, line, sizeof(line)) == -1)
+	if (ask(terminal, user, line, sizeof(line)) == -1)
 		snprintf(why, OPTIONS_WHY, "no password was given for user '%.64s'", user);
 	else if (etcdlock_config_set(options->config, "password", line, wrong, sizeof(wrong)) == -1)
 		snprintf(why, OPTIONS_WHY, "the password of user '%.64s': %s", user, wrong);

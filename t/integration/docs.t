@@ -33,8 +33,10 @@ for my $option (sort keys %options) {
     next if $options{$option} eq '';
     like $options_section, qr/-$options{$option} ", " --$option\b/, "the manual has -$options{$option} for --$option";
 }
-for my $file ('etcdlocker', '_etcdlocker') {
+for my $file ('etcdlocker', '_etcdlocker', 'etcdlocker.fish') {
     my $completion = slurp("$source/contrib/completions/$file");
+    $completion =~ s/ -l ([\w-]+)/ --$1/g if $file =~ /fish/;
+    $completion =~ s/--fcs-skip// if $file =~ /fish/;
     is_deeply [long_options($completion)], [sort keys %options], "contrib/completions/$file has the same options";
 }
 my ($environment) = $plain_man =~ /^\.SH ENVIRONMENT\n(.*?)^\.SH /ms;
@@ -42,6 +44,16 @@ my ($environment) = $plain_man =~ /^\.SH ENVIRONMENT\n(.*?)^\.SH /ms;
 $variables{$_} = 1 for slurp("$source/src/lock/config.c") =~ /"(ETCD(?:CTL)?_\w+)"/g;
 my %described = map { $_ => 1 } $environment =~ /\b(ETCD(?:CTL)?_\w+)/g;
 is_deeply [sort keys %described], [sort keys %variables], 'the manual has the same variables';
+
+# Debian's packages
+is_deeply [slurp("$source/debian/libetcdlock0.symbols") =~ /^ (etcdlock_\w+)@/mg], [split /\n/, slurp("$source/src/lock/libetcdlock.symbols")],
+    'debian/libetcdlock0.symbols has what the library exports';
+like slurp("$source/debian/changelog"), qr/\Aetcdlocker \(\Q$number\E\) /, 'and debian/changelog the version';
+for my $file (glob "$source/contrib/service/* $source/contrib/service/*/etcdlocker/*") {
+    next if -d $file;
+    my @unknown = grep { !exists $options{$_} } map { long_options($_) } grep { !/^\s*#|apt-get|configure|docker|COPY|FROM|HEALTHCHECK --/ && /etcdlocker |args|command: \[--/ } split /\n/, slurp($file);
+    is_deeply \@unknown, [], "$file uses known options";
+}
 
 my $outcome = slurp("$source/src/etcdlocker/outcome.h");
 my ($statuses) = $plain_man =~ /^\.SH EXIT STATUS\n(.*?)^\.SH /ms;
@@ -52,7 +64,7 @@ for my $code ($outcome =~ /^#define EXIT_(?!BY_SIGNAL)\w+ (\d+)$/mg) {
 }
 
 # Variables that the command gets, as the code names them.
-my @own = map { slurp("$source/src/$_") =~ /"([A-Z_]+)=[%j]/g } qw(etcdlocker/supervisor.c child/pinger.c);
+my @own = map { slurp("$source/src/$_") =~ /"((?:ETCD|NODE|NOTIFY|WATCHDOG)_[A-Z_]+)=[%j]/g } qw(etcdlocker/supervisor.c etcdlocker/command.c child/pinger.c);
 is scalar(@own), 9, 'the code names nine variables of the command';
 my ($given) = $plain_man =~ /^\.SH ENVIRONMENT OF THE COMMAND\n(.*?)^\.SH /ms;
 like $given, qr/^\.BR? .*\b$_\b/m, "$_ is in the manual" for @own;
