@@ -78,10 +78,10 @@ unix_parse(struct endpoint *endpoint, const char *text)
 	/* sun_path(7): longer paths cannot be connected to. */
 	if (strlen(path) > 107)
 		return "has a path of more than 107 bytes, too long for a unix socket";
-	if ((endpoint->unix_socket = strdup(path)) == NULL || (endpoint->url = strdup("http://localhost")) == NULL ||
-	    (endpoint->name = strdup(text)) == NULL)
-		return NO_ROOM;
-	return NULL;
+	*endpoint = (struct endpoint){ .unix_socket = str_printf("%s", path),
+		.url = str_printf("http://localhost"),
+		.name = str_printf("%s", text) };
+	return endpoint->unix_socket && endpoint->url && endpoint->name ? NULL : NO_ROOM;
 }
 
 /* Fills ENDPOINT from TEXT, which it may change. Returns NULL, or what is wrong with it. */
