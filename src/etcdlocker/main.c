@@ -35,9 +35,11 @@ obey(enum options_result asked, struct options *options, const char *why)
 	char question[OPTIONS_WHY];
 	struct setup setup = { .options = options, .signals = &signals, .link = &link, .service = &service };
 
-	if ((asked == OPTIONS_STATUS || asked == OPTIONS_RUN) && password_ask(options, question) == -1)
-		return say_usage_error(question);
-	password_hide(options);
+	if (asked == OPTIONS_STATUS || asked == OPTIONS_RUN) {
+		if (password_ask(options, question) == -1)
+			return say_usage_error(question);
+		password_hide(options);
+	}
 	switch (asked) {
 	case OPTIONS_HELP:
 		options_help(stdout);

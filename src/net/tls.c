@@ -62,9 +62,8 @@ tls_apply(const struct tls *tls, CURL *easy)
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 #if LIBCURL_VERSION_NUM >= 0x075700
-	/* And so would authorities that were read hours ago. */
-	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	/* And so would authorities that were read hours ago; what cannot keep them refuses the option. */
+	(void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 #endif
 	return code;
 }

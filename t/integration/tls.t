@@ -218,6 +218,20 @@ for my $way (
     release($owner, "$name: it ends as it likes");
 }
 
+# Nor does one that is killed by what makes others dump a core. Root sees all, so as nobody.
+SKIP: {
+    skip 'not root', 3 if $> != 0;
+    chmod 0755, $dir;
+    mkdir "$dir/cores";
+    chmod 0777, "$dir/cores";
+    my $run = start(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', "cd $dir/cores && ulimit -c unlimited && exec \"\$@\"", 'sh',
+        $locker, '-e', $cluster, @trust, '--insecure-skip-verify', '--user', 'al', '-k', $key, '--connect-timeout', '20s', '--', 'true'], env => { ETCD_LOCK_PASSWORD => $password });
+    ok wait_until(sub { ((stat "/proc/$run->{pid}/environ")[4] // 1) == 0 }, 10), 'with a password nobody but root can look into us';
+    kill 'ABRT', $run->{pid};
+    is finish($run), 128 + 6, 'killed by ABRT';
+    is_deeply [glob "$dir/cores/*"], [], 'no core is dumped';
+}
+
 # True where a page of PID's that is marked "do not dump" begins with the password.
 sub secret_at {
     my ($pid) = @_;
