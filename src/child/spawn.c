@@ -36,6 +36,21 @@ fail(int report, enum spawn_stage stage, int errnum)
 	_exit(127);
 }
 
+/* As snprintf(3) would, which is not async-signal-safe. */
+static void
+write_pid(char text[SPAWN_PID], pid_t pid)
+{
+	char digits[SPAWN_PID];
+	size_t count = 0;
+
+	do
+		digits[count++] = (char)('0' + pid % 10);
+	while ((pid /= 10) > 0);
+	while (count > 0)
+		*text++ = digits[--count];
+	*text = '\0';
+}
+
 /* In the child: only async-signal-safe calls, for the resolver's threads may have held any lock at the fork. */
 __attribute__((noreturn)) static void
 become_command(const struct spawn *spawn, pid_t parent, int report)
@@ -54,6 +69,8 @@ become_command(const struct spawn *spawn, pid_t parent, int report)
 		if (dup2(spawn->pass[i].from, spawn->pass[i].to) == -1)
 			fail(report, SPAWN_DESCRIPTORS, errno);
 	signals_restore(spawn->signals);
+	if (spawn->own_pid != NULL)
+		write_pid(spawn->own_pid, getpid());
 	coverage_record();
 	execvpe(spawn->argv[0], spawn->argv, spawn->envp);
 	fail(report, SPAWN_EXEC, errno);

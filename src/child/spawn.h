@@ -24,6 +24,9 @@ struct spawn_pass {
 };
 #define SPAWN_PASS_MAX 63
 
+/* Digits of a pid, and a NUL. */
+#define SPAWN_PID 11
+
 struct spawn {
 	char *const *argv; /* argv[0] is looked up in PATH, as execvp(3) does */
 	char *const *envp;
@@ -31,7 +34,8 @@ struct spawn {
 	const struct cgroup *cgroup;        /* to be in */
 	const struct spawn_pass *pass;      /* PASS_COUNT of them */
 	size_t pass_count;
-	int tty; /* the terminal to be in the foreground of, or -1 */
+	char *own_pid; /* a place in ENVP for SPAWN_PID bytes, which get COMMAND's pid; or NULL */
+	int tty;       /* the terminal to be in the foreground of, or -1 */
 };
 
 /* Fork and exec. Returns the pid, leader of a process group of its own, and in *REPORT a non-blocking descriptor:

@@ -153,7 +153,9 @@ spawn_command(struct command *command, char *const variables[], size_t count)
 		.cgroup = &command->setup->cgroup,
 		.pass = command->pinger.far,
 		.pass_count = command->pinger.far_count };
-	char *changes[VARIABLES + PINGER_VARIABLES + 1], **environment = NULL;
+	char *changes[VARIABLES + PINGER_VARIABLES + 2], **environment = NULL;
+	char listen_pid[sizeof("LISTEN_PID=") + SPAWN_PID] = "LISTEN_PID=";
+	size_t total = count;
 	int own = pinger_variables(&command->pinger, changes);
 	pid_t pid = -1;
 	bool good = true;
@@ -165,8 +167,12 @@ spawn_command(struct command *command, char *const variables[], size_t count)
 	}
 	for (size_t i = 0; own >= 0 && i < count; i++)
 		changes[(size_t)own + i] = variables[i];
+	if (own >= 0 && command->setup->listening) {
+		changes[(size_t)own + total++] = listen_pid;
+		spawn.own_pid = listen_pid + strlen(listen_pid);
+	}
 	if (own >= 0 && good)
-		environment = environment_new(changes, (size_t)own + count);
+		environment = environment_new(changes, (size_t)own + total);
 	spawn.envp = environment;
 	spawn.tty = tty_for_start(&command->tty);
 	errno = ENOMEM;

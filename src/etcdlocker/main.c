@@ -9,7 +9,9 @@
 #include "etcdlocker/status.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int
 say_usage_error(const char *why)
@@ -32,6 +34,7 @@ obey(enum options_result asked, struct options *options, const char *why)
 	struct signal_state signals;
 	struct beacon_link link;
 	struct service service;
+	const char *listen_pid = getenv("LISTEN_PID");
 	char question[OPTIONS_WHY];
 	struct setup setup = { .options = options, .signals = &signals, .link = &link, .service = &service };
 
@@ -55,6 +58,7 @@ obey(enum options_result asked, struct options *options, const char *why)
 		break;
 	}
 	setup.log = logging_start(options->verbose);
+	setup.listening = listen_pid != NULL && atoll(listen_pid) == getpid();
 	if (options->password_seen)
 		log_msg(setup.log, LEVEL_WARNING,
 		    "a password on the command line can be read by every user of this machine until we have taken it "

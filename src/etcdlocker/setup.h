@@ -15,6 +15,7 @@ struct setup {
 	const struct logger *log;
 	struct beacon_link *link;
 	struct service *service;
+	bool listening;       /* LISTEN_PID (sd_listen_fds(3)) is ours: the sockets are for COMMAND */
 	struct cgroup cgroup; /* found by the sentinel, made by the supervisor */
 };
 

@@ -120,4 +120,12 @@ my $send = q{use Socket; socket my $s, AF_UNIX, SOCK_DGRAM, 0; (my $n = $ENV{NOT
     }
 }
 
+{
+    # Socket activation: LISTEN_PID is the pid of who is to take the sockets.
+    my $perl = q{$| = 1; print $ENV{LISTEN_PID} == $$ ? "mine" : "$ENV{LISTEN_PID}, not $$", " $ENV{LISTEN_FDS}\n"};
+    my $shell = ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec "$@"', 'sh', $locker, '-e', etcd_endpoint(), '-k', $key, '--', $^X, '-e', $perl];
+    is run($shell)->{stdout}, "mine 1\n", "LISTEN_PID is the command's";
+    is run_locker(['-k', $key, '--', $^X, '-e', $perl], env => { LISTEN_PID => 1, LISTEN_FDS => 1 })->{stdout} =~ /^1, not/, 1, "somebody else's is left alone";
+}
+
 done_testing;

@@ -226,7 +226,7 @@ SKIP: {
     chmod 0777, "$dir/cores";
     my $run = start(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', "cd $dir/cores && ulimit -c unlimited && exec \"\$@\"", 'sh',
         $locker, '-e', $cluster, @trust, '--insecure-skip-verify', '--user', 'al', '-k', $key, '--connect-timeout', '20s', '--', 'true'], env => { ETCD_LOCK_PASSWORD => $password });
-    ok wait_until(sub { ((stat "/proc/$run->{pid}/environ")[4] // 1) == 0 }, 10), 'with a password nobody but root can look into us';
+    ok wait_until(sub { slurp("/proc/$run->{pid}/comm") eq "etcdlocker\n" && ((stat "/proc/$run->{pid}/environ")[4] // 1) == 0 }, 10), 'with a password nobody but root can look into us';
     kill 'ABRT', $run->{pid};
     is finish($run), 128 + 6, 'killed by ABRT';
     is_deeply [glob "$dir/cores/*"], [], 'no core is dumped';
