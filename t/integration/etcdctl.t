@@ -29,7 +29,7 @@ sub let_go {
 
 {
     my $owner = hold();
-    like etcdctl('lease', 'list'), qr/^$owner->{lease}$/m, 'lease list shows our lease';
+    like etcdctl('lease', 'list'), qr/^0*$owner->{lease}$/m, 'lease list shows our lease';
     my $listener = start([etcdctl_cmd('elect', '-l', $key)]);
     ok wait_until(sub { slurp($listener->{out}) =~ /^holder $count$/m }, 10), 'elect -l shows who leads';
     kill 'INT', $listener->{pid};

@@ -17,7 +17,7 @@ my @other = ((grep { my $n = $_; !grep { $_ == $n } @stop, 18 } sort { $a <=> $b
 
 my @modes = (['not as PID 1', [], sub { $_[0]{pid} }]);
 if ($> == 0 && system('unshare -p -f --mount-proc true 2>/dev/null') == 0) {
-    push @modes, ['as PID 1', ['unshare', '-p', '-f', '--mount-proc', '--kill-child'], sub { my ($run) = @_; wait_until(sub { (children_of($run->{pid}))[0] }, 5) }];
+    push @modes, ['as PID 1', ['unshare', '-p', '-f', '--mount-proc', '--kill-child'], sub { my ($run) = @_; wait_until(sub { (children_of($run->{pid}))[0] || (!alive($run->{pid}) && 'gone') }, 5) }];
 }
 
 # Starts us in MODE with the command of CODE: { pid of ours, run }.
