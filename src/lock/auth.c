@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "lock/call.h"
 #include "lock/config.h"
+#include "lock/jwt.h"
 #include "lock/v3_codec.h"
 
 #include <stdio.h>
@@ -117,31 +118,13 @@ fetch(void *arg)
 		timer_arm(auth->client->loop, &auth->again, clock_now() + STUMBLE_PAUSE);
 }
 
-/* A JSON Web Token (RFC 7519) says when it ends, in wall-clock time: half of what is left from now on. */
+/* Half of what is left from now on: its end is in wall-clock time, which may jump. */
 static nsec
 stale_of(const char *token)
 {
-	const char *claims = strchr(token, '.');
-	size_t text_len, len = claims == NULL ? 0 : strcspn(claims + 1, ".");
-	char *base64, *text = NULL;
-	json_t *object = NULL;
-	int64_t left = 0;
+	int32_t left = jwt_seconds_left(token, time(NULL));
 
-	if (len == 0 || claims[1 + len] != '.')
-		return NSEC_NEVER;
-	base64 = str_printf("%.*s%s", (int)len, claims + 1, &"==="[len % 4 == 0 ? 3 : len % 4 - 1]);
-	for (char *c = base64; c != NULL && *c != '\0'; c++)
-		*c = *c == '-' ? '+' : *c == '_' ? '/' : *c; /* its alphabet is the one for URLs */
-	if (base64 != NULL)
-		text = base64_decode(base64, &text_len);
-	if (text != NULL)
-		object = json_loadb(text, text_len, 0, NULL);
-	if (json_is_number(json_object_get(object, "exp")))
-		left = (int64_t)json_number_value(json_object_get(object, "exp")) - time(NULL);
-	json_decref(object);
-	free(text);
-	free(base64);
-	return left <= 0 || left > INT32_MAX ? NSEC_NEVER : clock_now() + left * NSEC_PER_SEC / 2;
+	return left == 0 ? NSEC_NEVER : clock_now() + left * NSEC_PER_SEC / 2;
 }
 
 static enum call_verdict

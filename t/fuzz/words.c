@@ -1,7 +1,8 @@
-/* libFuzzer: what people write: durations, endpoints, signals. */
+/* libFuzzer: single words: what people write (durations, endpoints, signals), and tokens. */
 #include "base/base64.h"
 #include "base/duration.h"
 #include "child/signals.h"
+#include "lock/jwt.h"
 #include "net/endpoints.h"
 
 #include <stdlib.h>
@@ -28,6 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	endpoints_free(endpoints_parse(text, &tls, why));
 	(void)signal_parse(text);
+	if (jwt_seconds_left(text, 1700000000) < 0)
+		abort();
 	free(base64_decode(text, &len));
 	free(text);
 	return 0;

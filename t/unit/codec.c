@@ -1,5 +1,8 @@
-/* lock: the v3 codec and the splitter of streams, on answers as etcd gives them and as it never should. */
+/* lock: the v3 codec, tokens and the splitter of streams, on answers as etcd gives them and as it never should. */
+#include "base/base64.h"
+#include "base/strbuf.h"
 #include "lock/json_stream.h"
+#include "lock/jwt.h"
 #include "lock/v3_codec.h"
 
 #include "unit.h"
@@ -392,6 +395,53 @@ streams_that_are_none(void **state)
 	json_stream_reset(&stream);
 }
 
+/* The seconds left of a token with CLAIMS, at the time 1000. */
+static int32_t
+seconds_left(const char *claims)
+{
+	char *base64 = base64_encode(claims, strlen(claims)), *token;
+	int32_t left;
+
+	assert_non_null(base64);
+	base64[strcspn(base64, "=")] = '\0';
+	for (char *c = base64; *c != '\0'; c++)
+		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+	token = str_printf("e30.%s.c2ln", base64);
+	assert_non_null(token);
+	left = jwt_seconds_left(token, 1000);
+	free(token);
+	free(base64);
+	return left;
+}
+
+static void
+token_expiry(void **state)
+{
+	(void)state;
+	assert_int_equal(seconds_left("{\"exp\":1300}"), 300);
+	assert_int_equal(seconds_left("{\"exp\":1300.5}"), 300);
+	/* Every length of padding, and the two characters that are other ones there. */
+	assert_int_equal(seconds_left("{\"exp\":1300} "), 300);
+	assert_int_equal(seconds_left("{\"exp\":1300}  "), 300);
+	assert_int_equal(seconds_left("{\"exp\":1300,\"n\":\"~~?>>>???\"}"), 300);
+	assert_int_equal(seconds_left("{\"exp\":1000}"), 0);
+	assert_int_equal(seconds_left("{\"exp\":3}"), 0);
+	assert_int_equal(seconds_left("{\"exp\":\"1300\"}"), 0);
+	assert_int_equal(seconds_left("{\"exp\":1300,\"exp\":1400}"), 0);
+	assert_int_equal(seconds_left("{}"), 0);
+	assert_int_equal(seconds_left("[]"), 0);
+	assert_int_equal(seconds_left("no JSON"), 0);
+	/* What an honest one never says. */
+	assert_int_equal(seconds_left("{\"exp\":9223372036854775807}"), 0);
+	assert_int_equal(seconds_left("{\"exp\":-9223372036854775808}"), 0);
+	assert_int_equal(seconds_left("{\"exp\":1e300}"), 0);
+	assert_int_equal(seconds_left("{\"exp\":-1e300}"), 0);
+	assert_int_equal(jwt_seconds_left("CLweCIPfZVNVuOwK.18", 1000), 0);
+	assert_int_equal(jwt_seconds_left("a.!!!.b", 1000), 0);
+	assert_int_equal(jwt_seconds_left("..", 1000), 0);
+	assert_int_equal(jwt_seconds_left("", 1000), 0);
+}
+
 int
 main(void)
 {
@@ -406,6 +456,7 @@ main(void)
 		cmocka_unit_test(watch_messages),
 		cmocka_unit_test(watch_endings),
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(token_expiry),
 		cmocka_unit_test(streams_split_anywhere),
 		cmocka_unit_test(streams_that_are_none),
 	};
