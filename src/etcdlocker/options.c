@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,12 @@ struct option_row {
 	const char *argument; /* NULL: takes none; "[=...]": may take one */
 	const char *setting;  /* the library's, of the same meaning; NULL: the option is ours alone */
 	const char *variable; /* of one that is ours; NULL: none */
-	setter set;           /* NULL: SETTING is all, or it is dealt with in parse_words() */
+	setter set;           /* NULL: SETTING or FLAG is all, or it is dealt with in parse_words() */
 	const char *help;
+	size_t flag; /* the offset in struct options of the bool that it makes true; 0: none */
 };
+
+#define FLAG(member) offsetof(struct options, member)
 
 static int
 set_try(struct options *options, const char *value, char *why, size_t size)
@@ -103,16 +107,6 @@ set_restart(struct options *options, const char *value, char *why, size_t size)
 }
 
 static int
-set_relock(struct options *options, const char *value, char *why, size_t size)
-{
-	(void)value;
-	(void)why;
-	(void)size;
-	options->relock = true;
-	return 0;
-}
-
-static int
 set_ready(struct options *options, const char *value, char *why, size_t size)
 {
 	options->ready_child = strcmp(value, "child") == 0;
@@ -181,36 +175,6 @@ set_ping_start(struct options *options, const char *value, char *why, size_t siz
 	return -1;
 }
 
-static int
-set_status(struct options *options, const char *value, char *why, size_t size)
-{
-	(void)value;
-	(void)why;
-	(void)size;
-	options->status = true;
-	return 0;
-}
-
-static int
-set_json(struct options *options, const char *value, char *why, size_t size)
-{
-	(void)value;
-	(void)why;
-	(void)size;
-	options->json = true;
-	return 0;
-}
-
-static int
-set_watch(struct options *options, const char *value, char *why, size_t size)
-{
-	(void)value;
-	(void)why;
-	(void)size;
-	options->watch = true;
-	return 0;
-}
-
 /* What stands on a command line any user of the machine can read: it is taken off at once. */
 static int
 set_user(struct options *options, const char *value, char *why, size_t size)
@@ -226,56 +190,115 @@ set_user(struct options *options, const char *value, char *why, size_t size)
 	return 0;
 }
 
-static int
-set_verbose(struct options *options, const char *value, char *why, size_t size)
-{
-	(void)value;
-	(void)why;
-	(void)size;
-	options->verbose = true;
-	return 0;
-}
-
 static const struct option_row table[] = {
-	{ "etcd", 'e', "HOST:PORT[,...]", "endpoints", NULL, NULL, "endpoints of etcd; localhost:2379" },
-	{ "id", 'i', "VALUE", "id", NULL, NULL, "who we are, for people to read; the host name" },
-	{ "key", 'k', "KEY", "key", NULL, NULL, "the lock's key; required" },
-	{ "ttl", 't', "SECONDS", "ttl", NULL, NULL, "lease length; 60" },
-	{ "refresh", 'r', "SECONDS", "refresh", NULL, NULL, "renewal period; half the TTL" },
-	{ "wait", 'w', "DURATION", "wait", NULL, NULL, "give up waiting for the lock after this long; never" },
-	{ "try", 0, NULL, NULL, NULL, set_try, "do not wait for the lock: -w 0" },
-	{ "conflict-exit-code", 'E', "N", NULL, NULL, set_conflict_code, "exit code when -w or --try gives up; 1" },
-	{ "connect-timeout", 0, "DURATION", "connect-timeout", NULL, NULL,
-	    "how long etcd may be out of reach at the start; 5s" },
-	{ "grace", 'g', "DURATION", "grace", NULL, set_grace, "between the stop signal and SIGKILL; 10s" },
-	{ "signal", 's', "NAME", NULL, NULL, set_signal, "the stop signal when the lock is lost; TERM" },
-	{ "rewrite-signal", 0, "A=B", NULL, NULL, set_rewrite, "pass signal A on as B; 0: not at all" },
-	{ "restart", 0, "[=on-failure|always]", NULL, NULL, set_restart,
-	    "start the command again while the lock is held" },
-	{ "relock", 0, NULL, NULL, NULL, set_relock, "after a loss or the command's end wait for the lock again" },
-	{ "ready", 0, "started|child", NULL, NULL, set_ready,
-	    "when a service manager is told that we are ready; started" },
-	{ "notify-fd", 0, "N", NULL, NULL, set_notify_fd, "descriptor that gets a newline when we are ready" },
-	{ "lock-delay", 0, "DURATION", "lock-delay", NULL, NULL, "wait after a holder vanished without releasing; 1s" },
-	{ "renew", 0, "raft|keepalive", "renew", NULL, NULL, "how the lease is renewed; raft" },
-	{ "api", 0, "v3|v2", "api", NULL, NULL, "etcd's protocol; v3" },
-	{ "cacert", 0, "FILE", "cacert", NULL, NULL, "who may have signed etcd's certificates; the system's" },
-	{ "cert", 0, "FILE", "cert", NULL, NULL, "our certificate for etcd" },
-	{ "cert-key", 0, "FILE", "cert-key", NULL, NULL, "its key; in the file of --cert" },
-	{ "tls-server-name", 0, "NAME", "tls-server-name", NULL, NULL, "the name in etcd's certificates; its host" },
-	{ "insecure-skip-verify", 0, NULL, "insecure-skip-verify", NULL, NULL, "do not check etcd's certificates" },
-	{ "user", 0, "NAME", "user", NULL, set_user, "who we are to etcd; nobody" },
-	{ "password-file", 0, "FILE", "password-file", NULL, NULL, "its first line is the password" },
-	{ "node", 'n', NULL, NULL, "ETCD_CHILD_IS_NODE", set_node,
-	    "the command is a Node.js module: fork() and ping it" },
-	{ "ping", 0, "[=fd|sd_notify]", NULL, NULL, set_ping, "ping the command, over two descriptors" },
-	{ "ping-start", 0, "DURATION", NULL, NULL, set_ping_start, "how long its first answer may take; the TTL" },
-	{ "status", 0, NULL, NULL, NULL, set_status, "say who holds the lock and who waits; runs nothing" },
-	{ "json", 0, NULL, NULL, NULL, set_json, "--status for programs" },
-	{ "watch", 0, NULL, NULL, NULL, set_watch, "--status again and again" },
-	{ "verbose", 'v', NULL, NULL, NULL, set_verbose, "say on stderr what happens, and when" },
-	{ "help", 'h', NULL, NULL, NULL, NULL, "print this and exit" },
-	{ "version", 'V', NULL, NULL, NULL, NULL, "print the version and exit" },
+	{ .name = "etcd",
+	    .letter = 'e',
+	    .argument = "HOST:PORT[,...]",
+	    .setting = "endpoints",
+	    .help = "endpoints of etcd; localhost:2379" },
+	{ .name = "id",
+	    .letter = 'i',
+	    .argument = "VALUE",
+	    .setting = "id",
+	    .help = "who we are, for people to read; the host name" },
+	{ .name = "key", .letter = 'k', .argument = "KEY", .setting = "key", .help = "the lock's key; required" },
+	{ .name = "ttl", .letter = 't', .argument = "SECONDS", .setting = "ttl", .help = "lease length; 60" },
+	{ .name = "refresh",
+	    .letter = 'r',
+	    .argument = "SECONDS",
+	    .setting = "refresh",
+	    .help = "renewal period; half the TTL" },
+	{ .name = "wait",
+	    .letter = 'w',
+	    .argument = "DURATION",
+	    .setting = "wait",
+	    .help = "give up waiting for the lock after this long; never" },
+	{ .name = "try", .set = set_try, .help = "do not wait for the lock: -w 0" },
+	{ .name = "conflict-exit-code",
+	    .letter = 'E',
+	    .argument = "N",
+	    .set = set_conflict_code,
+	    .help = "exit code when -w or --try gives up; 1" },
+	{ .name = "connect-timeout",
+	    .argument = "DURATION",
+	    .setting = "connect-timeout",
+	    .help = "how long etcd may be out of reach at the start; 5s" },
+	{ .name = "grace",
+	    .letter = 'g',
+	    .argument = "DURATION",
+	    .setting = "grace",
+	    .set = set_grace,
+	    .help = "between the stop signal and SIGKILL; 10s" },
+	{ .name = "signal",
+	    .letter = 's',
+	    .argument = "NAME",
+	    .set = set_signal,
+	    .help = "the stop signal when the lock is lost; TERM" },
+	{ .name = "rewrite-signal",
+	    .argument = "A=B",
+	    .set = set_rewrite,
+	    .help = "pass signal A on as B; 0: not at all" },
+	{ .name = "restart",
+	    .argument = "[=on-failure|always]",
+	    .set = set_restart,
+	    .help = "start the command again while the lock is held" },
+	{ .name = "relock", .help = "after a loss or the command's end wait for the lock again", .flag = FLAG(relock) },
+	{ .name = "ready",
+	    .argument = "started|child",
+	    .set = set_ready,
+	    .help = "when a service manager is told that we are ready; started" },
+	{ .name = "notify-fd",
+	    .argument = "N",
+	    .set = set_notify_fd,
+	    .help = "descriptor that gets a newline when we are ready" },
+	{ .name = "lock-delay",
+	    .argument = "DURATION",
+	    .setting = "lock-delay",
+	    .help = "wait after a holder vanished without releasing; 1s" },
+	{ .name = "renew", .argument = "raft|keepalive", .setting = "renew", .help = "how the lease is renewed; raft" },
+	{ .name = "api", .argument = "v3|v2", .setting = "api", .help = "etcd's protocol; v3" },
+	{ .name = "cacert",
+	    .argument = "FILE",
+	    .setting = "cacert",
+	    .help = "who may have signed etcd's certificates; the system's" },
+	{ .name = "cert", .argument = "FILE", .setting = "cert", .help = "our certificate for etcd" },
+	{ .name = "cert-key", .argument = "FILE", .setting = "cert-key", .help = "its key; in the file of --cert" },
+	{ .name = "tls-server-name",
+	    .argument = "NAME",
+	    .setting = "tls-server-name",
+	    .help = "the name in etcd's certificates; its host" },
+	{ .name = "insecure-skip-verify",
+	    .setting = "insecure-skip-verify",
+	    .help = "do not check etcd's certificates" },
+	{ .name = "user",
+	    .argument = "NAME",
+	    .setting = "user",
+	    .set = set_user,
+	    .help = "who we are to etcd; nobody" },
+	{ .name = "password-file",
+	    .argument = "FILE",
+	    .setting = "password-file",
+	    .help = "its first line is the password" },
+	{ .name = "node",
+	    .letter = 'n',
+	    .variable = "ETCD_CHILD_IS_NODE",
+	    .set = set_node,
+	    .help = "the command is a Node.js module: fork() and ping it" },
+	{ .name = "ping",
+	    .argument = "[=fd|sd_notify]",
+	    .set = set_ping,
+	    .help = "ping the command, over two descriptors" },
+	{ .name = "ping-start",
+	    .argument = "DURATION",
+	    .set = set_ping_start,
+	    .help = "how long its first answer may take; the TTL" },
+	{ .name = "status", .help = "say who holds the lock and who waits; runs nothing", .flag = FLAG(status) },
+	{ .name = "mine", .help = "--status exits with 0 only where the holder has our id", .flag = FLAG(mine) },
+	{ .name = "json", .help = "--status for programs", .flag = FLAG(json) },
+	{ .name = "watch", .help = "--status again and again", .flag = FLAG(watch) },
+	{ .name = "verbose", .letter = 'v', .help = "say on stderr what happens, and when", .flag = FLAG(verbose) },
+	{ .name = "help", .letter = 'h', .help = "print this and exit" },
+	{ .name = "version", .letter = 'V', .help = "print the version and exit" },
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
@@ -298,7 +321,7 @@ void
 options_help(FILE *stream)
 {
 	fputs("Usage: etcdlocker [options] [--] command [args...]\n"
-	      "       etcdlocker [options] --status [--json] [--watch]\n"
+	      "       etcdlocker [options] --status [--mine] [--json] [--watch]\n"
 	      "Take a distributed lock in etcd, run COMMAND while it is held, kill COMMAND before the lock can be "
 	      "lost.\n\n",
 	    stream);
@@ -392,6 +415,10 @@ unknown_option(int argc, char *argv[], int val, char why[OPTIONS_WHY])
 static int
 set_option(struct options *options, const struct option_row *row, const char *value, char *why, size_t size)
 {
+	if (row->flag != 0) {
+		*(bool *)((char *)options + row->flag) = true;
+		return 0;
+	}
 	if (row->set != NULL)
 		return row->set(options, value, why, size);
 	return etcdlock_config_set(options->config, row->setting, value, why, size);
@@ -481,8 +508,8 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 		snprintf(why, OPTIONS_WHY, "--ping-start is about the first ping; add -n or --ping");
 		return OPTIONS_WRONG;
 	}
-	if (!options->status && (options->json || options->watch)) {
-		snprintf(why, OPTIONS_WHY, "--json and --watch say how --status is to be told; add it");
+	if (!options->status && (options->json || options->watch || options->mine)) {
+		snprintf(why, OPTIONS_WHY, "--json, --watch and --mine say how --status is to be told; add it");
 		return OPTIONS_WRONG;
 	}
 	if (take_command(options, argv + optind, (size_t)(argc - optind)) == -1) {

@@ -24,6 +24,7 @@ struct options {
 	bool ready_child;               /* COMMAND says itself when it is ready */
 	bool relock;                    /* after its loss, or COMMAND's end */
 	bool verbose, status, json, watch;
+	bool mine;          /* --status is about who has our id */
 	bool password_seen; /* it was on the command line */
 	enum ping_way ping;
 	nsec ping_start;      /* for the first answer; 0: the TTL */

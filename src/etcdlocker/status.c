@@ -48,6 +48,14 @@ show(struct status *status, const struct etcdlock_contender *queue, size_t count
 	free(text);
 }
 
+static int
+code_of(const struct options *options, const struct etcdlock_contender *queue, size_t count)
+{
+	if (count == 0 || (options->mine && strcmp(queue[0].id, etcdlock_config_id(options->config)) != 0))
+		return STATUS_FREE;
+	return STATUS_HELD;
+}
+
 static void
 on_answer(void *arg, const struct etcdlock_contender *queue, size_t count, const char *error)
 {
@@ -58,7 +66,7 @@ on_answer(void *arg, const struct etcdlock_contender *queue, size_t count, const
 		status->code = STATUS_UNKNOWN;
 	} else {
 		show(status, queue, count);
-		status->code = count > 0 ? STATUS_HELD : STATUS_FREE;
+		status->code = code_of(status->options, queue, count);
 	}
 	/* Whoever reads our output may have gone. */
 	if (!status->options->watch || ferror(stdout))

@@ -9,7 +9,7 @@
 int status_run(const struct options *options, const struct logger *log);
 
 #define STATUS_HELD 0
-#define STATUS_FREE 1
+#define STATUS_FREE 1 /* with --mine: or somebody else's */
 #define STATUS_UNKNOWN 2
 
 #endif

@@ -16,6 +16,7 @@ sub status { my (@words) = @_; return run_locker(['-k', $key, @words, '--status'
     my $free = status();
     is $free->{code}, 1, 'a free lock: 1';
     is $free->{stdout}, "/status is free\n", 'and says so';
+    is status('--mine')->{code}, 1, '--mine: not ours, either';
     my $json = status('--json');
     is_deeply decode_json($json->{stdout}), { lock => $key, held => JSON::PP::false, holder => undef, waiting => [] }, 'in JSON, too';
 }
@@ -34,6 +35,8 @@ sub status { my (@words) = @_; return run_locker(['-k', $key, @words, '--status'
     my $held = status();
     is $held->{code}, 0, 'a held lock: 0';
     like $held->{stdout}, qr{^/status is held\n  holder  the \?\[31mfirst  since revision \d+  5\ds left\n  1       \(no id\) +  since revision \d+\n  2       last +  since revision \d+\n\z}, 'who holds it, who waits, in their order, aligned';
+    is status('--mine', '-i', "the \e[31mfirst")->{code}, 0, '--mine: held by our id';
+    is status('--mine', '-i', 'last')->{code}, 1, 'not by it';
     my $json = decode_json(status('--json')->{stdout});
     is $json->{holder}{id}, "the \e[31mfirst", 'in JSON, the id as it is';
     like $json->{holder}{key}, qr{^/status/[0-9a-f]+$}, 'and the key';
