@@ -10,14 +10,14 @@ etcd_start();
 my $services = "$ENV{SOURCE_DIR}/contrib/service";
 # Where service directories find us.
 $ENV{PATH} = ($locker =~ s{/[^/]+$}{}r) . ":$ENV{PATH}";
-# Says that it starts, with its token.
-my $command = spew("$dir/command", "#!/bin/sh\necho \$ETCD_LOCK_REV >> $dir/runs\nwhile :; do sleep 0.1; done\n");
+# Says that it starts, with its token. One process, however short one looks.
+my $command = spew("$dir/command", "#!$^X\nopen my \$out, '>>', '$dir/runs' or die; print \$out \"\$ENV{ETCD_LOCK_REV}\\n\"; close \$out; sleep 1 while 1;\n");
 chmod 0755, $command;
 
 sub has { my ($program) = @_; return system("command -v $program > /dev/null 2>&1") == 0 }
 sub runs { return split /\n/, slurp("$dir/runs") }
 # In whatever namespace.
-sub alive_now { return grep { slurp($_) =~ m{^/bin/sh\0\Q$command\E\0} } glob '/proc/[0-9]*/cmdline' }
+sub alive_now { return grep { slurp($_) =~ m{^\Q$^X\E\0\Q$command\E\0} } glob '/proc/[0-9]*/cmdline' }
 
 # A file of contrib/service with our etcd, our command, KEY and a short lease.
 sub adapted {
