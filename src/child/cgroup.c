@@ -81,6 +81,7 @@ cgroup_find(struct cgroup *cgroup)
 bool
 cgroup_make(struct cgroup *cgroup)
 {
+	cgroup->tried = true;
 	if (cgroup->parent == -1 || mkdirat(cgroup->parent, cgroup->name, 0755) == -1)
 		return false;
 	cgroup->dir = openat(cgroup->parent, cgroup->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -126,7 +127,7 @@ cgroup_kill(const struct cgroup *cgroup)
 	char path[sizeof(cgroup->name) + sizeof("/cgroup.kill")];
 	int fd = cgroup->kill;
 
-	if (fd == -1 && cgroup->parent != -1) {
+	if (fd == -1 && cgroup->parent != -1 && !cgroup->tried) {
 		snprintf(path, sizeof(path), "%s/cgroup.kill", cgroup->name);
 		fd = openat(cgroup->parent, path, O_WRONLY | O_CLOEXEC);
 	}

@@ -373,9 +373,8 @@ pinger_variables(const struct pinger *pinger, char *variables[PINGER_VARIABLES])
 }
 
 void
-pinger_handed_over(struct pinger *pinger, pid_t pid)
+pinger_handed_over(struct pinger *pinger)
 {
-	pinger->command = pid;
 	while (pinger->far_count > 0)
 		close(pinger->far[--pinger->far_count].from);
 }
@@ -409,7 +408,7 @@ pinger_close(struct pinger *pinger)
 	if (pinger->loop == NULL)
 		return;
 	pinger_quiet(pinger);
-	pinger_handed_over(pinger, 0);
+	pinger_handed_over(pinger);
 	if (pinger->readable != NULL)
 		event_free(pinger->readable);
 	if (pinger->writable != NULL)

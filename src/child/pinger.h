@@ -33,7 +33,6 @@ struct pinger {
 
 	struct loop *loop;
 	const struct logger *log;
-	pid_t command;
 	int in, out;              /* our ends; -1: none */
 	struct spawn_pass far[2]; /* the command's, until it is started */
 	size_t far_count;
@@ -55,8 +54,8 @@ __attribute__((warn_unused_result)) int pinger_open(struct pinger *pinger, struc
  * many, or -1 when memory is short. */
 int pinger_variables(const struct pinger *pinger, char *variables[PINGER_VARIABLES]);
 
-/* COMMAND has its ends, as process PID: close ours of them. */
-void pinger_handed_over(struct pinger *pinger, pid_t pid);
+/* COMMAND has its ends: close ours of them. */
+void pinger_handed_over(struct pinger *pinger);
 
 /* COMMAND runs: ask, at once and then every period. */
 void pinger_start(struct pinger *pinger);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* How often to look whether we are in the foreground by now, while COMMAND waits for that: nobody tells. */
@@ -39,6 +40,7 @@ on_look(void *arg)
 
 	if (group != -1 && (group == getpgrp() || group == tty->tree->leader)) {
 		(void)tcsetpgrp(tty->fd, tty->tree->leader);
+		tty->given = true;
 		tree_signal_all(tty->tree, SIGCONT);
 	} else if (group != -1) {
 		timer_arm(tty->loop, &tty->look, clock_now() + LOOK_PAUSE);
@@ -56,9 +58,20 @@ int
 tty_for_start(struct tty *tty)
 {
 	tty->fd = tty_open();
-	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && foreground(tty->fd) == getpgrp())
-		return tty->fd;
-	return -1;
+	tty->given = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && foreground(tty->fd) == getpgrp();
+	return tty->given ? tty->fd : -1;
+}
+
+int
+tty_typed(const struct tty *tty, int status)
+{
+	static const int typed[] = { SIGINT, SIGQUIT, SIGHUP };
+
+	for (size_t i = 0; tty->given && i < sizeof(typed) / sizeof(typed[0]); i++)
+		if ((WIFSIGNALED(status) && WTERMSIG(status) == typed[i]) ||
+		    (WIFEXITED(status) && WEXITSTATUS(status) == 128 + typed[i]))
+			return typed[i];
+	return 0;
 }
 
 bool
@@ -85,4 +98,5 @@ tty_close(struct tty *tty)
 	if (tty->fd != -1)
 		close(tty->fd);
 	tty->fd = -1;
+	tty->given = false;
 }

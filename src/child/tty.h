@@ -17,7 +17,8 @@ void tty_take_back(int tty, pid_t group);
 
 /* The terminal, as long as COMMAND runs. */
 struct tty {
-	int fd; /* -1: none */
+	int fd;     /* -1: none */
+	bool given; /* COMMAND has had the foreground */
 	struct loop *loop;
 	struct tree *tree;
 	struct timer look;
@@ -35,6 +36,10 @@ int tty_for_start(struct tty *tty);
  * the foreground: stopped, it would keep the lock from others, and we cannot stop with it. True where Ctrl-Z was
  * undone. */
 bool tty_on_stopped(struct tty *tty, int signo);
+
+/* COMMAND has ended with STATUS (of wait(2)). The signal, where that was one of the keyboard's or the hang-up, which
+ * reach only the foreground, and so not us; else 0. An exit status of 128 + signal counts as a shell has it. */
+int tty_typed(const struct tty *tty, int status);
 
 /* COMMAND is gone. */
 void tty_on_ended(struct tty *tty);

@@ -72,13 +72,17 @@ close_report(struct command *command)
 	command->report_fd = -1;
 }
 
+static bool
+may_start_again(const struct command *command)
+{
+	return command->setup->options->restart != RESTART_NEVER || command->setup->options->relock;
+}
+
 /* What was for COMMAND and is not for us: unless it may be started again. */
 static void
 let_go(const struct command *command)
 {
-	const struct options *options = command->setup->options;
-
-	if (options->restart != RESTART_NEVER || options->relock)
+	if (may_start_again(command))
 		return;
 	descriptors_close_inherited();
 	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
@@ -153,8 +157,8 @@ spawn_command(struct command *command, char *const variables[], size_t count)
 		.cgroup = &command->setup->cgroup,
 		.pass = command->pinger.far,
 		.pass_count = command->pinger.far_count };
-	char *changes[VARIABLES + PINGER_VARIABLES + 2], **environment = NULL;
-	char listen_pid[sizeof("LISTEN_PID=") + SPAWN_PID] = "LISTEN_PID=";
+	char *changes[VARIABLES + PINGER_VARIABLES + 3], **environment = NULL;
+	char listen_pid[sizeof("LISTEN_PID=") + SPAWN_PID] = "LISTEN_PID=", no_pidfd[] = "LISTEN_PIDFDID";
 	size_t total = count;
 	int own = pinger_variables(&command->pinger, changes);
 	pid_t pid = -1;
@@ -170,6 +174,8 @@ spawn_command(struct command *command, char *const variables[], size_t count)
 	if (own >= 0 && command->setup->listening) {
 		changes[(size_t)own + total++] = listen_pid;
 		spawn.own_pid = listen_pid + strlen(listen_pid);
+		/* Our pidfd's number, which would say that the sockets are not COMMAND's. */
+		changes[(size_t)own + total++] = no_pidfd;
 	}
 	if (own >= 0 && good)
 		environment = environment_new(changes, (size_t)own + total);
@@ -208,7 +214,7 @@ command_start(struct command *command, char *const variables[], size_t count)
 		notify(command, EV_TREE_EMPTY);
 		return;
 	}
-	pinger_handed_over(&command->pinger, pid);
+	pinger_handed_over(&command->pinger);
 	command->listener.command = pid;
 	command->tree.leader = pid;
 	atomic_store(&command->setup->link->shared->leader, pid);
@@ -305,7 +311,7 @@ on_kill(void *arg)
 }
 
 void
-command_rest(struct command *command)
+command_rest(struct command *command, nsec guard)
 {
 	timer_disarm(command->loop, &command->grace);
 	timer_disarm(command->loop, &command->kill);
@@ -320,13 +326,7 @@ command_rest(struct command *command)
 	command->cgroup_worn = command->killing;
 	command->tree_empty = command->killing = false;
 	atomic_store(&command->setup->link->shared->leader, 0);
-}
-
-void
-command_over(struct command *command)
-{
-	command_rest(command);
-	beacon_set(command->setup->link, 0);
+	beacon_set(command->setup->link, guard);
 }
 
 /* --- what it does --- */
@@ -335,12 +335,17 @@ static void
 on_leader_ended(struct command *command, int status)
 {
 	char name[SIGNAL_NAME];
+	/* Whoever types Ctrl-C does not want it started again. */
+	int typed = may_start_again(command) ? tty_typed(&command->tty, status) : 0;
 
 	tty_on_ended(&command->tty);
 	pinger_quiet(&command->pinger);
 	/* One that is gone has said before whether its exec worked. */
 	read_report(command);
-	if (WIFSIGNALED(status))
+	if (typed != 0)
+		outcome_set(command->outcome, CAUSE_TOLD, typed, "ended by signal %s from the terminal",
+		    signal_name(typed, name));
+	else if (WIFSIGNALED(status))
 		outcome_set(command->outcome, CAUSE_KILLED, WTERMSIG(status), "the command was killed by signal %s",
 		    signal_name(WTERMSIG(status), name));
 	else

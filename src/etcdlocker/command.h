@@ -56,10 +56,8 @@ void command_sweep(struct command *command);
 /* SIGKILL for all of it, again and again, until EV_TREE_EMPTY or EV_UNKILLABLE. */
 void command_kill(struct command *command);
 
-/* Nothing of it is left, and it is to be started again: as before its start. */
-void command_rest(struct command *command);
-
-/* Nothing of it is left: nothing to guard, no timer, and the terminal is ours again. */
-void command_over(struct command *command);
+/* Nothing of it is left: as before its start, and the terminal is ours again. GUARD is the lock's deadline where it is
+ * kept, to start COMMAND again; 0: there is nothing to guard. */
+void command_rest(struct command *command, nsec guard);
 
 #endif

@@ -20,6 +20,9 @@
 /* SIGKILL is sent again so often, while something of the tree is left. */
 #define KILL_PAUSE_MS 20
 
+/* How soon to try again what the service manager has had no room for. */
+#define BUSY_PAUSE_MS 100
+
 /* What is not dead by then sleeps in the kernel, and no signal will reach it. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
 
@@ -39,6 +42,7 @@ struct sentinel {
 	bool gone;
 	struct tree_strangers elders; /* children that we had before: what exec'ed us had started them */
 	size_t left;                  /* processes of the tree, as last counted */
+	bool busy;                    /* the service manager has not taken a message yet */
 };
 
 static void
@@ -128,14 +132,14 @@ sleep_on(struct sentinel *sentinel, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = sentinel->signal_fd, .events = POLLIN },
-		{ .fd = sentinel->setup->service->news[0], .events = POLLIN },
+		{ .fd = sentinel->busy ? -1 : sentinel->setup->service->news[0], .events = POLLIN },
 		{ .fd = sentinel->setup->link->timer_fd, .events = POLLIN },
 	};
 
 	/* An error is EINTR or a shortage that goes by: the caller looks at everything anyway. */
-	(void)poll(fds, timeout_ms < 0 ? 3 : 2, timeout_ms);
+	(void)poll(fds, timeout_ms < 0 ? 3 : 2, timeout_ms < 0 && sentinel->busy ? BUSY_PAUSE_MS : timeout_ms);
 	forward_signals(sentinel);
-	service_relay(sentinel->setup->service);
+	sentinel->busy = service_relay(sentinel->setup->service);
 	reap(sentinel);
 }
 
@@ -294,7 +298,7 @@ sentinel_run(struct setup *setup)
 	if (chdir("/") == -1)
 		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
 	code = guard(&sentinel);
-	service_relay(setup->service);
+	(void)service_relay(setup->service);
 	if (atomic_load(&link->shared->has_cgroup))
 		cgroup_remove(&setup->cgroup);
 	return code;

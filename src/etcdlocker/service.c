@@ -1,6 +1,8 @@
 #include "etcdlocker/service.h"
 
+#include "base/log.h"
 #include "child/descriptors.h"
+#include "child/notify.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -60,29 +62,33 @@ service_take(struct service *service, int ready_fd)
 
 /* --- the supervisor's side --- */
 
-void
-service_say(struct service *service, const char *format, ...)
+static void
+say(const struct service *service, const char *message)
 {
-	char message[SERVICE_MESSAGE];
-	va_list arguments;
-	int len;
-
-	if (service->news[1] == -1)
-		return;
-	va_start(arguments, format);
-	len = vsnprintf(message, sizeof(message), format, arguments);
-	va_end(arguments);
 	/* A sentinel that does not read is stopped: what we do does not depend on it. */
-	if (len > 0 && (size_t)len < sizeof(message) &&
-	    send(service->news[1], message, (size_t)len, MSG_NOSIGNAL) == -1)
+	if (service->news[1] != -1 && send(service->news[1], message, strlen(message), MSG_NOSIGNAL) == -1)
 		return;
 }
 
 void
-service_say_ready(struct service *service, const char *status)
+service_status(struct service *service, const char *lines, const char *format, ...)
 {
-	service_say(service, "%sSTATUS=%s", service->ready ? "" : "READY=1\n", status);
-	service->ready = true;
+	char message[SERVICE_MESSAGE];
+	size_t len = (size_t)snprintf(message, sizeof(message), "%sSTATUS=", lines);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message + len, sizeof(message) - len, format, arguments);
+	va_end(arguments);
+	/* What etcd tells could be lines of the protocol otherwise. */
+	log_printable(message + len);
+	say(service, message);
+}
+
+/* For s6. */
+static void
+write_ready(struct service *service)
+{
 	if (service->ready_fd == -1)
 		return;
 	/* SIGPIPE is ignored in us. */
@@ -92,29 +98,91 @@ service_say_ready(struct service *service, const char *status)
 	service->ready_fd = -1;
 }
 
-bool
-service_pass(struct service *service, const char *message)
+/* True where READY=1 is to be said, now that we are: for the first time, or after a reload. */
+static bool
+is_news(struct service *service)
+{
+	bool news = !service->ready || service->reloading;
+
+	service->ready = true;
+	service->reloading = false;
+	write_ready(service);
+	return news;
+}
+
+void
+service_started(struct service *service, bool ready, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(service->holding, sizeof(service->holding), format, arguments);
+	va_end(arguments);
+	/* One that was reloading is gone, and its reload with it. */
+	if (ready || service->reloading)
+		service_status(service, is_news(service) ? "READY=1\n" : "", "%s", service->holding);
+	else
+		service_status(service, "", "%s, the command is starting", service->holding);
+}
+
+/* True where LINE, of LEN bytes, may be passed on. */
+static bool
+is_passed(const char *line, size_t len)
 {
 	static const char *const passed[] = {
 		"STATUS=", "ERRNO=", "BUSERROR=", "RELOADING=", "MONOTONIC_USEC=", "EXTEND_TIMEOUT_USEC="
 	};
+
+	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
+		if (len >= strlen(passed[i]) && strncmp(line, passed[i], strlen(passed[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_line(const char *message, const char *name, const char *value)
+{
+	size_t len;
+	const char *found = notify_find(message, name, &len);
+
+	return found != NULL && (value == NULL || (len == strlen(value) && strncmp(found, value, len) == 0));
+}
+
+void
+service_pass(struct service *service, const char *message, bool child)
+{
+	bool ready = has_line(message, "READY=", "1"), reloading = has_line(message, "RELOADING=", "1");
 	char part[SERVICE_MESSAGE] = "";
-	size_t at = 0;
-	bool ready = false;
+	size_t at = 0, len;
 
+	if (ready && (child || service->reloading) && is_news(service))
+		at = (size_t)snprintf(part, sizeof(part), "READY=1\n");
 	for (const char *line = message; line != NULL; line = strchr(line, '\n')) {
-		size_t len;
-
 		line += *line == '\n';
 		len = strcspn(line, "\n");
-		ready = ready || (len == strlen("READY=1") && strncmp(line, "READY=1", len) == 0);
-		for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
-			if (strncmp(line, passed[i], strlen(passed[i])) == 0 && at + len + 2 < sizeof(part))
-				at += (size_t)snprintf(part + at, sizeof(part) - at, "%.*s\n", (int)len, line);
+		if (is_passed(line, len) && at + len + 2 < sizeof(part))
+			at += (size_t)snprintf(part + at, sizeof(part) - at, "%.*s\n", (int)len, line);
 	}
-	if (at > 0)
-		service_say(service, "%s", part);
-	return ready;
+	if (reloading)
+		service->reloading = true;
+	if (ready && child && !has_line(message, "STATUS=", NULL))
+		service_status(service, part, "%s", service->holding);
+	else if (at > 0)
+		say(service, part);
+}
+
+void
+service_watchdog(struct service *service)
+{
+	say(service, "WATCHDOG=1");
+}
+
+void
+service_stopping(struct service *service, const char *text)
+{
+	if (!service->stopping)
+		service_status(service, "STOPPING=1\n", "%.300s", text);
+	service->stopping = true;
 }
 
 /* --- the sentinel's side --- */
@@ -129,22 +197,38 @@ service_relay_start(struct service *service)
 	service->news[1] = service->ready_fd = -1;
 }
 
-void
+/* False where the manager has no room for it at the moment. One that has gone is told nothing. */
+static bool
+pass_on(struct service *service)
+{
+	if (sendto(service->socket, service->message, service->unsent, MSG_NOSIGNAL,
+		(const struct sockaddr *)&service->address, service->address_len) == -1 &&
+	    (errno == EAGAIN || errno == ENOBUFS))
+		return false;
+	service->unsent = 0;
+	return true;
+}
+
+bool
 service_relay(struct service *service)
 {
-	char message[SERVICE_MESSAGE];
 	ssize_t len;
 
-	while (service->news[0] != -1 && (len = recv(service->news[0], message, sizeof(message), 0)) != -1) {
+	for (;;) {
+		/* In their order: what comes behind it waits in the socket. */
+		if (service->unsent > 0 && !pass_on(service))
+			return true;
+		if (service->news[0] == -1)
+			return false;
+		len = recv(service->news[0], service->message, sizeof(service->message), 0);
+		if (len == -1)
+			return false;
 		if (len == 0) {
 			/* The supervisor is gone. */
 			close(service->news[0]);
 			service->news[0] = -1;
-			return;
+			return false;
 		}
-		/* A manager that does not read, or has gone, is told nothing. */
-		if (sendto(service->socket, message, (size_t)len, MSG_NOSIGNAL,
-			(const struct sockaddr *)&service->address, service->address_len) == -1)
-			continue;
+		service->unsent = (size_t)len;
 	}
 }

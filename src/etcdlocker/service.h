@@ -19,9 +19,13 @@ struct service {
 	unsigned address_len;       /* 0: there is no manager */
 	nsec watchdog;              /* it wants to hear from us so often; 0: never */
 	int ready_fd;               /* gets a newline when we are ready; -1: none */
-	bool ready;                 /* that was said */
+	bool ready, stopping;       /* that was said */
+	bool reloading;             /* COMMAND has said so, and not yet that it is ready again */
+	char holding[320];          /* what it is while COMMAND runs */
 	int news[2];                /* from the supervisor to the sentinel; -1 */
 	int socket;                 /* the sentinel's; -1 */
+	size_t unsent;              /* bytes of MESSAGE that the manager has not taken yet */
+	char message[SERVICE_MESSAGE];
 };
 
 /* Take NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of our environment, for they are about us; READY_FD is the
@@ -30,21 +34,30 @@ __attribute__((warn_unused_result)) int service_take(struct service *service, in
 
 /* --- the supervisor's side --- */
 
-/* COMMAND runs, or says itself that it is ready: STATUS is for people. Only the first time counts. */
-void service_say_ready(struct service *service, const char *status);
+/* What happens, for people; control characters are replaced. LINES come before it: "", or some of the protocol's, each
+ * with its newline. */
+__attribute__((format(printf, 3, 4))) void
+service_status(struct service *service, const char *lines, const char *format, ...);
 
-/* Anything else, in the protocol's words: lines such as "STATUS=...". */
-__attribute__((format(printf, 2, 3))) void service_say(struct service *service, const char *format, ...);
+/* COMMAND runs, which FORMAT describes. READY: so we are ready; else that comes with service_pass(). */
+__attribute__((format(printf, 3, 4))) void
+service_started(struct service *service, bool ready, const char *format, ...);
 
-/* What COMMAND says to us: what may be passed on of MESSAGE is. True where it says that it is ready. */
-bool service_pass(struct service *service, const char *message);
+/* What COMMAND says to us: what may be passed on of MESSAGE is. CHILD: it says itself when it is ready. */
+void service_pass(struct service *service, const char *message, bool child);
+
+/* We are alive. */
+void service_watchdog(struct service *service);
+
+/* We are about to end, for the reason TEXT. Only the first time counts. */
+void service_stopping(struct service *service, const char *text);
 
 /* --- the sentinel's side --- */
 
 /* Its end of NEWS is all that it keeps. */
 void service_relay_start(struct service *service);
 
-/* Pass on what has come. Needs no memory. */
-void service_relay(struct service *service);
+/* Pass on what has come. Needs no memory. True where the manager is too busy to take it: call it again soon. */
+bool service_relay(struct service *service);
 
 #endif

@@ -57,9 +57,11 @@ stay_relocks(const struct stay *stay, const struct outcome *outcome)
 nsec
 stay_pause(struct stay *stay, bool relock)
 {
-	if (clock_now() - stay->since >= RUN_WELL) {
+	if (stay->since != 0 && clock_now() - stay->since >= RUN_WELL) {
 		backoff_reset(&stay->restarts);
 		backoff_reset(&stay->relocks);
 	}
+	/* What passes now is no time that it runs. */
+	stay->since = 0;
 	return backoff_next(relock ? &stay->relocks : &stay->restarts);
 }

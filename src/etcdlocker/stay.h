@@ -12,7 +12,7 @@
 struct stay {
 	const struct options *options;
 	struct backoff restarts, relocks;
-	nsec since; /* when COMMAND was started last */
+	nsec since; /* when COMMAND was started; 0: it was counted already, or never was */
 	bool held;  /* the lock has been ours before */
 };
 

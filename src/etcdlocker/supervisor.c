@@ -33,6 +33,7 @@ struct supervisor {
 	struct event *lifeline_event;
 	bool exec_hangs;
 	int stop_signal; /* the last stop signal that we got; 0: none */
+	bool ending;     /* we got one, or nobody guards us any more: nothing is started from now on */
 	struct timer exec_limit;
 	struct stay stay;
 	struct timer watchdog; /* the service manager wants to hear from us */
@@ -127,7 +128,7 @@ act_stop(struct supervisor *sup)
 static void
 act_release(struct supervisor *sup)
 {
-	command_over(&sup->command);
+	command_rest(&sup->command, 0);
 	/* An acquisition that has just failed is giving up by itself: its event is coming. */
 	(void)etcdlock_unlock(sup->lock);
 }
@@ -140,7 +141,7 @@ act_pause(struct supervisor *sup, bool relock)
 	nsec pause = stay_pause(&sup->stay, relock);
 	char span[DURATION_TEXT];
 
-	service_say(sup->setup->service, "STATUS=%s; %s in %s", line,
+	service_status(sup->setup->service, "", "%s; %s in %s", line,
 	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
 	log_msg(sup->log, LEVEL_NOTICE, "%s%s%s; %s in %s", line, sup->leftover[0] == '\0' ? "" : "; ", sup->leftover,
 	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
@@ -181,8 +182,7 @@ perform(struct supervisor *sup, enum sup_action action)
 		command_kill(&sup->command);
 		break;
 	case ACT_PAUSE:
-		command_rest(&sup->command);
-		beacon_set(sup->setup->link, etcdlock_deadline(sup->lock));
+		command_rest(&sup->command, etcdlock_deadline(sup->lock));
 		act_pause(sup, false);
 		break;
 	case ACT_RELEASE:
@@ -201,30 +201,40 @@ perform(struct supervisor *sup, enum sup_action action)
 	}
 }
 
+/* An end of COMMAND after which it is started again is no cause of our end: what comes before that is. */
+static void
+forget_end(struct supervisor *sup)
+{
+	if (stay_restarts(&sup->stay, &sup->outcome))
+		sup->outcome = (struct outcome){ 0 };
+}
+
+static void
+set_lost(struct supervisor *sup)
+{
+	forget_end(sup);
+	outcome_set(&sup->outcome, CAUSE_LOST, 0, "lock %.200s lost: %s", sup->options->key, etcdlock_error(sup->lock));
+}
+
 static void
 handle(void *arg, enum sup_event event)
 {
 	struct supervisor *sup = arg;
 	struct sup_step step;
 
-	if (event == EV_TREE_EMPTY && stay_restarts(&sup->stay, &sup->outcome) && etcdlock_deadline(sup->lock) != 0)
-		event = EV_TREE_EMPTY_RESTART;
-	else if ((event == EV_RELEASED || event == EV_NOT_ACQUIRED) && stay_relocks(&sup->stay, &sup->outcome))
+	if (event == EV_TREE_EMPTY && !sup->ending && stay_restarts(&sup->stay, &sup->outcome)) {
+		/* Where the lock was lost a moment ago, its event is still to come. */
+		if (etcdlock_deadline(sup->lock) != 0)
+			event = EV_TREE_EMPTY_RESTART;
+		else
+			set_lost(sup);
+	} else if ((event == EV_RELEASED || event == EV_NOT_ACQUIRED) && !sup->ending &&
+	    stay_relocks(&sup->stay, &sup->outcome))
 		event = EV_RELOCK;
 	step = states_step(sup->state, event);
 	set_state(sup, step.next, event);
 	/* Last, for an action may bring the next event. */
 	perform(sup, step.action);
-}
-
-static void
-say_ready(struct supervisor *sup)
-{
-	char status[320];
-
-	snprintf(status, sizeof(status), "holding %.200s since revision %" PRId64, sup->options->key,
-	    etcdlock_revision(sup->lock));
-	service_say_ready(sup->setup->service, status);
 }
 
 /* What COMMAND says to the service manager. */
@@ -233,8 +243,7 @@ on_heard(void *arg, const char *message)
 {
 	struct supervisor *sup = arg;
 
-	if (service_pass(sup->setup->service, message) && sup->options->ready_child)
-		say_ready(sup);
+	service_pass(sup->setup->service, message, sup->options->ready_child);
 }
 
 /* Half the period, as sd_watchdog_enabled(3) advises. */
@@ -243,7 +252,7 @@ on_watchdog(void *arg)
 {
 	struct supervisor *sup = arg;
 
-	service_say(sup->setup->service, "WATCHDOG=1");
+	service_watchdog(sup->setup->service);
 	timer_arm(sup->loop, &sup->watchdog, clock_now() + sup->setup->service->watchdog / 2);
 }
 
@@ -253,12 +262,11 @@ tell_service(struct supervisor *sup, enum sup_state state)
 {
 	struct service *service = sup->setup->service;
 
-	if (state == SUP_RUNNING && sup->options->ready_child)
-		service_say(service, "STATUS=holding %.200s, the command is starting", sup->options->key);
-	else if (state == SUP_RUNNING)
-		say_ready(sup);
-	else if (sup->outcome.cause == CAUSE_TOLD || state == SUP_DONE)
-		service_say(service, "STOPPING=1\nSTATUS=%.300s", sup->outcome.text);
+	if (state == SUP_RUNNING)
+		service_started(service, !sup->options->ready_child, "holding %.200s since revision %" PRId64,
+		    sup->options->key, etcdlock_revision(sup->lock));
+	else if (sup->ending || state == SUP_DONE)
+		service_stopping(service, sup->outcome.text);
 }
 
 static void
@@ -276,19 +284,32 @@ is_stop_signal(const struct supervisor *sup, int signo)
 	if (sigismember(&sup->setup->signals->ignored, signo) == 1)
 		return false;
 	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
-	    (signo == SIGHUP && (sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING));
+	    (signo == SIGHUP &&
+		(sup->state == SUP_ACQUIRING || sup->state == SUP_PAUSING || sup->state == SUP_RESTING));
+}
+
+/* CAUSE_TOLD with SIGNO: we go, whatever COMMAND's end would have led to. */
+static void
+set_told(struct supervisor *sup, int signo, const char *text)
+{
+	forget_end(sup);
+	if (!sup->ending && stay_relocks(&sup->stay, &sup->outcome))
+		sup->outcome = (struct outcome){ 0 };
+	sup->ending = true;
+	outcome_set(&sup->outcome, CAUSE_TOLD, signo, "%s", text);
 }
 
 static void
 on_one_signal(struct supervisor *sup, int signo)
 {
 	bool again = sup->stop_signal != 0;
-	char name[SIGNAL_NAME];
+	char name[SIGNAL_NAME], text[sizeof("ended by signal ") + SIGNAL_NAME];
 
 	log_msg(sup->log, LEVEL_DEBUG, "got signal %s", signal_name(signo, name));
 	if (is_stop_signal(sup, signo)) {
 		sup->stop_signal = signo;
-		outcome_set(&sup->outcome, CAUSE_TOLD, signo, "ended by signal %s", signal_name(signo, name));
+		snprintf(text, sizeof(text), "ended by signal %s", signal_name(signo, name));
+		set_told(sup, signo, text);
 		handle(sup, again ? EV_STOP_AGAIN : EV_STOP);
 		return;
 	}
@@ -315,7 +336,7 @@ on_lifeline(evutil_socket_t fd, short what, void *arg)
 	if (len != 0)
 		return;
 	event_del(sup->lifeline_event);
-	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our main process was killed: killing the command");
+	set_told(sup, SIGKILL, "our main process was killed: killing the command");
 	handle(sup, sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING ? EV_STOP : EV_LOST);
 }
 
@@ -327,7 +348,7 @@ say_queue(const struct supervisor *sup)
 	const char *holder = etcdlock_holder(sup->lock);
 	long ahead = etcdlock_ahead(sup->lock);
 
-	service_say(sup->setup->service, "STATUS=waiting for %.200s: held by %.200s, %ld ahead of us",
+	service_status(sup->setup->service, "", "waiting for %.200s: held by %.200s, %ld ahead of us",
 	    sup->options->key, holder[0] != '\0' ? holder : "a client without an id", ahead);
 	if (!sup->options->verbose && !isatty(STDERR_FILENO))
 		return;
@@ -372,8 +393,7 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		break;
 	case ETCDLOCK_EXPIRING:
 	case ETCDLOCK_DROPPED:
-		outcome_set(
-		    &sup->outcome, CAUSE_LOST, 0, "lock %.200s lost: %s", sup->options->key, etcdlock_error(lock));
+		set_lost(sup);
 		handle(sup, event == ETCDLOCK_DROPPED ? EV_LOST : EV_EXPIRING);
 		break;
 	case ETCDLOCK_REFUSED:

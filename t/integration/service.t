@@ -2,6 +2,8 @@
 use strict;
 use warnings;
 use Etcdlocker::Test;
+use IO::Handle;
+use Socket;
 use Test::More;
 
 etcd_need();
@@ -65,6 +67,48 @@ my $send = q{use Socket; socket my $s, AF_UNIX, SOCK_DGRAM, 0; (my $n = $ENV{NOT
 }
 
 {
+    # A reload: what it began with READY=1 ends.
+    my $manager = manager();
+    my $ours = start_locker(['-k', $key, '--', $^X, '-e', $send . q{$SIG{HUP} = sub { say_it("RELOADING=1\nMONOTONIC_USEC=5"); say_it("READY=1\nSTATUS=reloaded") }; $| = 1; print "on\n"; sleep 1 while 1}],
+        env => { NOTIFY_SOCKET => $manager->{address} });
+    wait_until(sub { slurp($ours->{out}) =~ /on/ }, 10, 'the command');
+    kill 'HUP', $ours->{pid};
+    ok hears($manager, qr/RELOADING=1 \| MONOTONIC_USEC=5/), 'a reload is passed on';
+    ok hears($manager, qr/READY=1 \| STATUS=reloaded/), 'and its end';
+    kill 'TERM', $ours->{pid};
+    finish($ours);
+    is scalar(grep { /STOPPING=1/ } said($manager)), 1, 'STOPPING is said once';
+}
+
+{
+    # Somebody else's id is no line of the protocol.
+    my $manager = manager();
+    my $first = start_locker(['-k', $key, '-i', "evil\nREADY=1\nMAINPID=1", '--', 'sleep', 100]);
+    wait_until(sub { keys_left($key) == 1 }, 10, 'a holder');
+    my $ours = start_locker(['-k', $key, '--', 'true'], env => { NOTIFY_SOCKET => $manager->{address} });
+    ok hears($manager, qr/STATUS=waiting for \/service: held by evil\?READY=1\?MAINPID=1, 1 ahead of us$/), 'an id with newlines is one line';
+    kill 'TERM', $_->{pid} for $ours, $first;
+    finish($_) for $ours, $first;
+}
+
+{
+    # A manager that is busy: nothing of what matters is lost.
+    my $manager = manager();
+    kill 'STOP', $manager->{process}{pid};
+    socket my $flood, Socket::AF_UNIX(), Socket::SOCK_DGRAM(), 0 or die;
+    $flood->blocking(0);
+    my $sent = 0;
+    $sent++ while $sent < 1000 && send $flood, "X=$sent", 0, Socket::pack_sockaddr_un($manager->{address});
+    cmp_ok $sent, '<', 1000, 'a manager takes no more';
+    my $ours = start_locker(['-v', '-k', $key, '--', 'sleep', 100], env => { NOTIFY_SOCKET => $manager->{address} });
+    wait_until(sub { slurp($ours->{err}) =~ /-> RUNNING/ }, 10, 'the command');
+    kill 'CONT', $manager->{process}{pid};
+    ok hears($manager, qr/READY=1/), 'it hears that we are ready when it can';
+    kill 'TERM', $ours->{pid};
+    is finish($ours), 143, 'and we end as ever';
+}
+
+{
     my $manager = manager();
     my $ours = start_locker(['-k', $key, '--', 'sleep', 100], env => { NOTIFY_SOCKET => $manager->{address}, WATCHDOG_USEC => 300_000 });
     ok wait_until(sub { (grep { /WATCHDOG=1/ } said($manager)) >= 5 }, 10), 'a watchdog is kept content';
@@ -122,8 +166,8 @@ my $send = q{use Socket; socket my $s, AF_UNIX, SOCK_DGRAM, 0; (my $n = $ENV{NOT
 
 {
     # Socket activation: LISTEN_PID is the pid of who is to take the sockets.
-    my $perl = q{$| = 1; print $ENV{LISTEN_PID} == $$ ? "mine" : "$ENV{LISTEN_PID}, not $$", " $ENV{LISTEN_FDS}\n"};
-    my $shell = ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec "$@"', 'sh', $locker, '-e', etcd_endpoint(), '-k', $key, '--', $^X, '-e', $perl];
+    my $perl = q{$| = 1; print $ENV{LISTEN_PID} == $$ && !exists $ENV{LISTEN_PIDFDID} ? "mine" : "$ENV{LISTEN_PID}, not $$", " $ENV{LISTEN_FDS}\n"};
+    my $shell = ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_PIDFDID=7; export LISTEN_PID LISTEN_FDS LISTEN_PIDFDID; exec "$@"', 'sh', $locker, '-e', etcd_endpoint(), '-k', $key, '--', $^X, '-e', $perl];
     is run($shell)->{stdout}, "mine 1\n", "LISTEN_PID is the command's";
     is run_locker(['-k', $key, '--', $^X, '-e', $perl], env => { LISTEN_PID => 1, LISTEN_FDS => 1 })->{stdout} =~ /^1, not/, 1, "somebody else's is left alone";
 }

@@ -58,6 +58,60 @@ sub stay_code { my $owner = stay(@_); return finish($owner) }
     is finish($owner), 2, 'a loss is the end all the same';
 }
 
+# What comes while a command that is to be started again is swept up after is our end all the same.
+sub in_sweep {
+    my ($code, @arguments) = @_;
+    my $owner = stay("trap '' TERM; (setsid sleep 30 &); exit $code", @arguments, '-t', 20, '-r', 2, '-g', '8s');
+    wait_until(sub { slurp($owner->{err}) =~ /-> SWEEPING/ }, 10, 'the sweep');
+    return $owner;
+}
+
+{
+    my $owner = in_sweep(7, '--restart');
+    kill 'TERM', $owner->{pid};
+    is finish($owner), 143, 'TERM in the sweep: 143';
+    like $owner->{stderr}, qr/^etcdlocker\[\d+\]: |: ended by signal TERM$/m, 'and said';
+    is scalar(runs($owner)), 1, 'it is not started again';
+
+    $owner = in_sweep(7, '--relock');
+    kill 'TERM', $owner->{pid};
+    is finish($owner), 143, '--relock: the same';
+
+    $owner = in_sweep(0, '--restart=always');
+    etcdctl('del', '--prefix', "$key/");
+    is finish($owner), 2, 'lost in the sweep: 2';
+    like $owner->{stderr}, qr/lock \/stay lost: its key \S+ is gone/, 'and said';
+
+    $owner = in_sweep(7, '--restart');
+    my ($supervisor) = children_of($owner->{pid});
+    kill 'KILL', $owner->{pid};
+    ok wait_until(sub { !alive($supervisor) }, 15), 'the main process killed in the sweep: the supervisor ends';
+    is scalar(runs($owner)), 1, 'and starts nothing';
+    finish($owner);
+    wait_until(sub { !keys_left($key) }, 20, 'the lock to be free');
+
+    # No room is left for the next run: the deadline less the grace has passed.
+    $owner = stay("trap '' TERM; (setsid sleep 30 &); exit 7", '--restart', '-t', 8, '-r', 1, '-g', '5s');
+    wait_until(sub { slurp($owner->{err}) =~ /-> SWEEPING/ }, 10, 'the sweep');
+    kill 'STOP', $etcd->{pid};
+    is finish($owner), 2, 'expiring in the sweep: 2';
+    is scalar(runs($owner)), 1, 'it is not started again';
+    kill 'CONT', $etcd->{pid};
+    wait_until(sub { !keys_left($key) }, 20, 'the lock to be free');
+
+    $owner = stay("trap '' TERM; $wait", '--restart', '--ping', '--ping-start', '300ms', '-g', '5s', '-t', 20, '-r', 2);
+    wait_until(sub { slurp($owner->{err}) =~ /-> TERMINATING/ }, 10, 'the ping to fail');
+    kill 'TERM', $owner->{pid};
+    wait_until(sub { slurp($owner->{err}) =~ /got signal TERM/ }, 10, 'the signal');
+    kill 'TERM', $owner->{pid};
+    is finish($owner), 143, 'TERM while one that did not answer is ended: 143';
+
+    $owner = stay('exit 3', '--restart');
+    wait_until(sub { slurp($owner->{err}) =~ /PAUSING/ }, 10, 'the pause');
+    kill 'HUP', $owner->{pid};
+    is finish($owner), 129, 'HUP ends it in the pause';
+}
+
 {
     my $owner = stay($wait, '--relock');
     await_runs($owner, 1);

@@ -54,6 +54,30 @@ ok shows($shell, qr/still there\r/), 'and the shell keeps its terminal';
 type($shell, "$lock -- seq 3 | (read x; read y < /dev/tty; echo g''ot \$x \$y)\n");
 ok wait_until(sub { type($shell, "true\n"); shows_now($shell, qr/got 1 true/) }, 10), 'the reader of our output may use the terminal';
 
+# One that is started again: not after Ctrl-C, nor when the terminal goes.
+type($shell, "$lock --restart --relock -- sh -c 'echo rea''dy; sleep 300'\n");
+ok shows($shell, qr/ready\r/, 'the command'), '--restart --relock: a command runs';
+type($shell, "\cC");
+type($shell, "echo co\"\"de \$?\n");
+ok shows($shell, qr/code 130\r/), 'Ctrl-C ends us, too';
+is scalar(keys_left($key)), 0, 'and the lock is free';
+{
+    my $other = shell();
+    type($other, "$lock --restart --relock -- sleep 300\n");
+    ok wait_until(sub { keys_left($key) == 1 }, 10), 'once more';
+    leave($other);
+    ok wait_until(sub { keys_left($key) == 0 }, 10), 'when the terminal goes it ends';
+}
+
+# Its size: the kernel tells the foreground.
+type($shell, "$lock -- sh -c 'trap \"stty size\" WINCH; tty; echo rea''dy; while :; do sleep 0.1; done'\n");
+ok shows($shell, qr/ready\r/, 'the command'), 'a command runs';
+my ($place) = slurp($shell->{process}{out}) =~ m{.*(/dev/pts/\d+)\r}s;
+run(['stty', '-F', $place, 'rows', 33, 'cols', 101]);
+ok shows($shell, qr/33 101\r/), 'a new window size reaches it';
+type($shell, "\cC");
+shows($shell, qr/PROMPT/);
+
 # Hang-up.
 type($shell, "$lock -- sleep 300\n");
 ok wait_until(sub { keys_left($key) == 1 }, 10), 'a command runs';
