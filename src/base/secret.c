@@ -1,6 +1,7 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -41,4 +42,12 @@ char *
 secret_copy(const char *secret)
 {
 	return secret == NULL ? NULL : secret_new(secret, strlen(secret));
+}
+
+void
+secret_wipe(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
 }

@@ -14,6 +14,9 @@ __attribute__((warn_unused_result)) char *secret_new(const char *text, size_t le
 /* Wipes SECRET. NULL is fine. */
 void secret_free(char *secret);
 
+/* Wipes and frees TEXT, a string from malloc() that holds what is secret for a moment only. NULL is fine. */
+void secret_wipe(char *text);
+
 /* A copy of a secret; NULL of NULL, or with errno ENOMEM. */
 __attribute__((warn_unused_result)) char *secret_copy(const char *secret);
 

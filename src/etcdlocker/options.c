@@ -21,8 +21,8 @@ struct option_row {
 	const char *setting;  /* the library's, of the same meaning; NULL: the option is ours alone */
 	const char *variable; /* of one that is ours; NULL: none */
 	setter set;           /* NULL: SETTING or FLAG is all, or it is dealt with in parse_words() */
-	const char *help;
-	size_t flag; /* the offset in struct options of the bool that it makes true; 0: none */
+	const char *help;     /* NULL: it is none of ours, but has an answer */
+	size_t flag;          /* the offset in struct options of the bool that it makes true; 0: none */
 };
 
 #define FLAG(member) offsetof(struct options, member)
@@ -190,6 +190,17 @@ set_user(struct options *options, const char *value, char *why, size_t size)
 	return 0;
 }
 
+/* etcdctl's; and to getopt_long(3) it would be the beginning of --password-file, with the password in a message. */
+static int
+refuse_password(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)options;
+	(void)value;
+	snprintf(why, size,
+	    "every user of this machine can read a command line; use --password-file FILE or ETCD_LOCK_PASSWORD");
+	return -1;
+}
+
 static const struct option_row table[] = {
 	{ .name = "etcd",
 	    .letter = 'e',
@@ -275,6 +286,7 @@ static const struct option_row table[] = {
 	    .setting = "user",
 	    .set = set_user,
 	    .help = "who we are to etcd; nobody" },
+	{ .name = "password", .argument = "PASSWORD", .set = refuse_password },
 	{ .name = "password-file",
 	    .argument = "FILE",
 	    .setting = "password-file",
@@ -329,6 +341,8 @@ options_help(FILE *stream)
 		const struct option_row *row = &table[i];
 		char left[64], letter[8] = "    ";
 
+		if (row->help == NULL)
+			continue;
 		if (row->letter != 0)
 			snprintf(letter, sizeof(letter), "-%c, ", row->letter);
 		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name,
@@ -409,7 +423,8 @@ unknown_option(int argc, char *argv[], int val, char why[OPTIONS_WHY])
 	else if (optopt != 0 && optopt < ROW_BASE)
 		snprintf(why, OPTIONS_WHY, "unknown option -%c; see etcdlocker --help", optopt);
 	else
-		snprintf(why, OPTIONS_WHY, "unknown option %.64s; see etcdlocker --help", word);
+		/* Not what is behind the '=': it may be a password. */
+		snprintf(why, OPTIONS_WHY, "unknown option %.*s; see etcdlocker --help", (int)strcspn(word, "="), word);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include "lock/call.h"
 #include "lock/config.h"
 #include "lock/jwt.h"
+#include "lock/password_file.h"
 #include "lock/v3_codec.h"
 
 #include <stdio.h>
@@ -13,8 +14,11 @@
 #include <string.h>
 #include <time.h>
 
-/* etcd spends some 100 ms on the hash of a password; a token is needed before anything else works. */
-#define TRY_LIMIT (2 * NSEC_PER_SEC)
+/* etcd spends some 100 ms on the hash of a password. */
+#define TRY_LIMIT_LEAST (500 * NSEC_PER_MSEC)
+
+/* When to ask again with a name and a password that were good once. */
+#define REFUSED_PAUSE NSEC_PER_SEC
 
 #define STUMBLE_PAUSE (100 * NSEC_PER_MSEC)
 
@@ -24,11 +28,14 @@ struct auth {
 	char *password_file; /* where PASSWORD is from; NULL: not from a file that can be read again */
 	char *header;        /* NULL: none is needed, or none is there yet */
 	bool v2;
+	nsec try_limit;
 	bool ready;      /* HEADER is what etcd wants, as far as we know */
+	bool worked;     /* etcd has taken user and password before */
+	bool complained; /* that it does not any more was said */
 	unsigned serial; /* of HEADER */
 	nsec stale;      /* when to fetch another one, while this one is still good */
 	struct call call;
-	struct timer again; /* memory was short for a request */
+	struct timer again; /* to fetch one, after a while */
 	unsigned round;
 	TAILQ_HEAD(, auth_waiter) waiting;
 };
@@ -36,9 +43,7 @@ struct auth {
 static void
 set_header(struct auth *auth, char *header)
 {
-	if (auth->header != NULL)
-		explicit_bzero(auth->header, strlen(auth->header));
-	free(auth->header);
+	secret_wipe(auth->header);
 	auth->header = header;
 	auth->serial++;
 }
@@ -97,7 +102,7 @@ refuse(struct auth *auth, long status, const char *body, size_t len)
 static void
 read_password_again(struct auth *auth)
 {
-	char *password = auth->password_file == NULL ? NULL : config_read_password(auth->password_file, NULL);
+	char *password = auth->password_file == NULL ? NULL : password_file_read(auth->password_file, true, NULL);
 
 	if (password == NULL)
 		return;
@@ -114,7 +119,7 @@ fetch(void *arg)
 		return;
 	read_password_again(auth);
 	if (call_start(&auth->call, "/v3/auth/authenticate", v3_encode_authenticate(auth->user, auth->password),
-		TRY_LIMIT) == -1)
+		auth->try_limit) == -1)
 		timer_arm(auth->client->loop, &auth->again, clock_now() + STUMBLE_PAUSE);
 }
 
@@ -143,14 +148,52 @@ on_token(struct auth *auth, const json_t *answer, char text[CALL_TEXT])
 		return CALL_RETRY;
 	}
 	set_header(auth, header);
+	auth->worked = true;
+	auth->complained = false;
 	log_msg(&auth->client->log, LEVEL_DEBUG, "etcd knows us as %s", auth->user);
 	settle(auth, stale_of(header));
 	return CALL_DONE;
 }
 
+/* A try failed, or no token was given: whoever waits is told. */
+static void
+on_trouble(void *arg, const struct call_trouble *trouble)
+{
+	struct auth *auth = arg;
+	struct auth_waiter *waiter;
+
+	auth->round++;
+	while ((waiter = next_to_tell(auth)) != NULL)
+		waiter->trouble(waiter->arg, trouble);
+}
+
+/* User and password are not taken: for these ANSWER is etcd's. */
+static void
+on_password_refused(struct auth *auth, const struct http_response *answer, const char *text)
+{
+	const struct call_trouble trouble = { .text = text };
+	bool complain = !auth->complained && auth->worked;
+
+	if (complain)
+		log_msg(&auth->client->log, LEVEL_WARNING, "etcd gives user %s no token: %s", auth->user, text);
+	auth->complained = true;
+	auth->stale = NSEC_NEVER;
+	call_stop(&auth->call);
+	if (auth->ready)
+		return; /* The old one is still good. */
+	if (!auth->worked) {
+		refuse(auth, answer->status, answer->body, answer->len);
+		return;
+	}
+	/* It was changed in etcd, and will be in the file: that must cost neither a lock nor a place in the queue. */
+	timer_arm(auth->client->loop, &auth->again, clock_now() + REFUSED_PAUSE);
+	on_trouble(auth, &trouble);
+}
+
 static enum call_verdict
 on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
 {
+	const struct http_response whole = { .status = status, .body = body, .len = len };
 	struct auth *auth = arg;
 	enum call_verdict verdict = CALL_DONE;
 	json_t *answer;
@@ -177,24 +220,25 @@ on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_T
 	case V3_LEASE_EXISTS:
 		return CALL_RETRY;
 	}
-	/* While the old one is good, nobody waits for this. */
-	log_msg(&auth->client->log, auth->ready ? LEVEL_WARNING : LEVEL_DEBUG, "etcd gives user %s no token: %s",
-	    auth->user, text);
-	auth->stale = NSEC_NEVER;
-	call_stop(&auth->call);
-	refuse(auth, status, body, len);
+	on_password_refused(auth, &whole, text);
 	return CALL_DONE;
 }
 
-static void
-on_trouble(void *arg, const struct call_trouble *trouble)
+/* RFC 7617, section 2. */
+static int
+make_basic(struct auth *auth)
 {
-	struct auth *auth = arg;
-	struct auth_waiter *waiter;
+	char *pair = str_printf("%s:%s", auth->user, auth->password), *base64 = NULL;
 
-	auth->round++;
-	while ((waiter = next_to_tell(auth)) != NULL)
-		waiter->trouble(waiter->arg, trouble);
+	if (pair != NULL) {
+		base64 = base64_encode(pair, strlen(pair));
+	}
+	if (base64 != NULL)
+		set_header(auth, str_printf("Basic %s", base64));
+	secret_wipe(pair);
+	secret_wipe(base64);
+	auth->ready = true;
+	return auth->header == NULL ? -1 : 0;
 }
 
 /* --- for the calls --- */
@@ -223,7 +267,9 @@ auth_wait(struct auth *auth, struct auth_waiter *waiter)
 	waiter->auth = auth;
 	waiter->told = auth->round;
 	TAILQ_INSERT_TAIL(&auth->waiting, waiter, link);
-	fetch(auth);
+	/* What was refused a moment ago is not asked for by each of them. */
+	if (!timer_armed(&auth->again))
+		fetch(auth);
 }
 
 void
@@ -236,30 +282,17 @@ auth_stop_waiting(struct auth_waiter *waiter)
 void
 auth_reject(struct auth *auth, unsigned serial)
 {
-	if (auth == NULL || serial != auth->serial || !auth->ready || auth->v2)
+	if (auth == NULL || serial != auth->serial || !auth->ready)
 		return;
+	if (auth->v2) {
+		read_password_again(auth);
+		(void)make_basic(auth);
+		return;
+	}
 	log_msg(&auth->client->log, LEVEL_DEBUG, "etcd does not know our token any more");
 	set_header(auth, NULL);
 	auth->ready = false;
 	fetch(auth);
-}
-
-/* RFC 7617, section 2. */
-static int
-make_basic(struct auth *auth)
-{
-	char *pair = str_printf("%s:%s", auth->user, auth->password), *base64 = NULL;
-
-	if (pair != NULL) {
-		base64 = base64_encode(pair, strlen(pair));
-		explicit_bzero(pair, strlen(pair));
-	}
-	if (base64 != NULL)
-		set_header(auth, str_printf("Basic %s", base64));
-	free(pair);
-	free(base64);
-	auth->ready = true;
-	return auth->header == NULL ? -1 : 0;
 }
 
 struct auth *
@@ -274,6 +307,9 @@ auth_new(struct etcdlock_client *client, const struct etcdlock_config *config)
 	auth->client = client;
 	auth->v2 = config->v2;
 	auth->stale = NSEC_NEVER;
+	auth->try_limit = timing_try_limit(config->timing.ttl_s * NSEC_PER_SEC);
+	if (auth->try_limit < TRY_LIMIT_LEAST)
+		auth->try_limit = TRY_LIMIT_LEAST;
 	TAILQ_INIT(&auth->waiting);
 	timer_init(&auth->again, fetch, auth);
 	call_init(&auth->call, client, &owner);

@@ -343,9 +343,14 @@ on_others_read(struct v2 *v2, const struct v2_answer *answer)
 static enum call_verdict
 otherwise(struct v2 *v2, const struct v2_answer *answer, const char *text)
 {
+	bool refused = answer->verdict == V2_REFUSED || answer->verdict == V2_UNAUTHORIZED;
+
 	if (answer->verdict == V2_NOT_ETCD)
 		return CALL_UNUSABLE;
-	if (answer->verdict != V2_REFUSED || lock_owned(v2->lock) || v2->leaving)
+	/* The password may have been changed since it was good. */
+	if (answer->verdict == V2_UNAUTHORIZED && (lock_owned(v2->lock) || v2->lock->state == ETCDLOCK_WAITING))
+		return CALL_UNAUTHORIZED;
+	if (!refused || lock_owned(v2->lock) || v2->leaving)
 		return CALL_RETRY;
 	lock_refused(v2->lock, text);
 	return CALL_DONE;

@@ -1,5 +1,7 @@
 #include "lock/call.h"
 
+#include "base/secret.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,17 +71,23 @@ on_done(void *arg, const struct http_response *response)
 
 	attempt->request = NULL;
 	call->sent = attempt->sent;
-	/* Before the answer is dealt with, for that may bring the next request. */
-	if (response->error == NULL && response->status < 500)
+	/* Before the answer is dealt with, for that may bring the next request. One that knows no token of ours has not
+	 * served us yet. */
+	if (response->error == NULL && response->status < 500 && response->status != 401)
 		endpoints_worked(call->client->endpoints, attempt->endpoint);
 	if (response->error == NULL)
 		verdict = call->owner.on_answer(call->owner.arg, response->status, response->body, response->len, text);
 	else
 		trouble.sent = response->sent;
+	if (response->status == 200 && verdict != CALL_UNUSABLE)
+		call->client->found = true;
 	if (call->serial != serial)
 		return;
 	if (verdict == CALL_UNAUTHORIZED && reauthorize(call, attempt))
 		return;
+	/* Sent before another answer said where etcd's API is. */
+	if (verdict == CALL_UNUSABLE && attempt->beta != call->client->beta)
+		verdict = CALL_RETRY;
 	if (response->error == NULL)
 		attempt->endpoint->unusable = verdict == CALL_UNUSABLE;
 	if (verdict == CALL_DONE) {
@@ -126,6 +134,7 @@ call_send(struct call *call)
 	spec.time_limit = try_limit(call);
 	spec.arg = attempt;
 	attempt->sent = clock_now();
+	attempt->beta = call->client->beta;
 	attempt->request =
 	    client_send(call->client, attempt->endpoint, call->path, &spec, call->anonymous ? NULL : &attempt->token);
 	if (attempt->request == NULL)
@@ -237,9 +246,7 @@ call_stop(struct call *call)
 	timer_disarm(call->client->loop, &call->next);
 	auth_stop_waiting(&call->waiter);
 	/* It may be a password's. */
-	if (call->body != NULL)
-		explicit_bzero(call->body, strlen(call->body));
-	free(call->body);
+	secret_wipe(call->body);
 	free(call->own_path);
 	call->body = call->own_path = NULL;
 	call->path = call->method = NULL;

@@ -47,6 +47,7 @@ struct call_try {
 	struct endpoint *endpoint;
 	nsec sent;
 	unsigned token; /* that went with it */
+	bool beta;      /* it went to /v3beta, if to v3 at all */
 };
 
 struct call {

@@ -82,7 +82,8 @@ client_send(struct etcdlock_client *client, struct endpoint *endpoint, const cha
 bool
 client_not_found(struct etcdlock_client *client, long status)
 {
-	if (status != 404 || client->beta)
+	/* A stray one, once there was an etcd, changes nothing. */
+	if (status != 404 || client->beta || client->found)
 		return false;
 	log_msg(&client->log, LEVEL_DEBUG, "no /v3 there: trying /v3beta");
 	client->beta = true;

@@ -18,6 +18,7 @@ struct etcdlock_client {
 	struct auth *auth; /* NULL: we are nobody */
 	char *user;        /* for messages; NULL as AUTH is */
 	bool beta;         /* etcd has /v3beta instead of /v3 */
+	bool found;        /* there is an etcd there */
 	struct watches *watches;
 	size_t locks; /* that share it */
 	struct logger log;

@@ -3,10 +3,11 @@
 
 #include "base/duration.h"
 #include "base/secret.h"
+#include "base/strbuf.h"
+#include "lock/password_file.h"
 #include "net/endpoints.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +21,13 @@ struct complaint {
 	size_t size;
 };
 
+/* Returns 0, or -1 with errno EINVAL or ENOMEM and WHY filled. */
+typedef int (*setter)(struct etcdlock_config *config, const char *value, const struct complaint *why);
+
 struct setting {
 	const char *name, *variable;
 	const char *etcdctl; /* the variable of etcdctl's, which counts where nothing else is set */
-	/* Returns 0, or -1 with errno EINVAL or ENOMEM and WHY filled. */
-	int (*set)(struct etcdlock_config *config, const char *value, const struct complaint *why);
+	setter set;
 };
 
 /* Always -1. */
@@ -213,61 +216,54 @@ set_password(struct etcdlock_config *config, const char *value, const struct com
 	return 0;
 }
 
+/* The name of NAME or NAME:PASSWORD. */
 static int
-set_user(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_user_name(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
-	const char *colon = strchr(value, ':');
-	char *name = strndup(value, colon == NULL ? strlen(value) : (size_t)(colon - value));
+	char *name = strndup(value, strcspn(value, ":"));
 	int result = -1;
 
 	if (name == NULL)
 		no_memory(why);
 	else if (name[0] == '\0')
 		complain(why, "there is no name before the ':'; NAME works");
-	else if (colon == NULL || set_password(config, colon + 1, why) == 0)
+	else
 		result = set_text(&config->user, name, why);
 	free(name);
 	return result;
 }
 
-char *
-config_read_password(const char *path, const char **why)
+static int
+set_user(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
-	char text[SECRET_MAX + 2], *secret = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = 0;
-	size_t len = 0;
-	const char *wrong = NULL;
+	const char *colon = strchr(value, ':');
 
-	if (fd != -1)
-		while (len < sizeof(text) && (got = read(fd, text + len, sizeof(text) - len)) > 0)
-			len += (size_t)got;
-	if (fd == -1 || got == -1)
-		wrong = strerror(errno);
-	if (fd != -1)
-		close(fd);
-	if (wrong == NULL) {
-		const char *newline = memchr(text, '\n', len);
+	if (set_user_name(config, value, why) == -1)
+		return -1;
+	return colon == NULL ? 0 : set_password(config, colon + 1, why);
+}
 
-		len = newline == NULL ? len : (size_t)(newline - text);
-		if (len == 0)
-			wrong = "its first line is empty";
-		else if (memchr(text, '\0', len) != NULL)
-			wrong = "its first line has a NUL in it";
-		else if ((secret = secret_new(text, len)) == NULL)
-			wrong = errno == EMSGSIZE ? "its first line is too long" : "no memory for it";
-	}
-	explicit_bzero(text, sizeof(text));
-	if (why != NULL)
-		*why = wrong;
-	return secret;
+/* PATH as it is from anywhere: whoever set it may go elsewhere later. What it leads to is not looked up: a link may
+ * lead elsewhere later, too, which is how certificates are renewed. */
+static int
+set_path(char **field, const char *path, const struct complaint *why)
+{
+	char *here = path[0] == '/' ? NULL : getcwd(NULL, 0), *whole;
+	int result;
+
+	/* Where there is no such place any more, it is left as it is. */
+	whole = here == NULL ? NULL : str_printf("%s/%s", here, path);
+	result = here != NULL && whole == NULL ? no_memory(why) : set_text(field, whole == NULL ? path : whole, why);
+	free(here);
+	free(whole);
+	return result;
 }
 
 static int
 set_password_file(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
 	const char *wrong;
-	char *password = config_read_password(value, &wrong);
+	char *password = password_file_read(value, false, &wrong);
 	struct stat about;
 
 	if (password == NULL)
@@ -278,7 +274,7 @@ set_password_file(struct etcdlock_config *config, const char *value, const struc
 	config->password_file = NULL;
 	/* A pipe can be read but once. */
 	if (stat(value, &about) == 0 && S_ISREG(about.st_mode))
-		return set_text(&config->password_file, value, why);
+		return set_path(&config->password_file, value, why);
 	return 0;
 }
 
@@ -287,7 +283,7 @@ set_readable(char **field, const char *value, const struct complaint *why)
 {
 	if (access(value, R_OK) == -1)
 		return complain(why, "cannot read '%.150s': %s", value, strerror(errno));
-	return set_text(field, value, why);
+	return set_path(field, value, why);
 }
 
 static int
@@ -413,20 +409,30 @@ etcdlock_config_set(struct etcdlock_config *config, const char *name, const char
 	return 0;
 }
 
+/* How SETTING is set from a variable: NULL where what there is already counts more. A password is one thing, however it
+ * comes. */
+static setter
+setter_of(const struct etcdlock_config *config, const struct setting *setting)
+{
+	if (config->password != NULL && (setting->set == set_password || setting->set == set_password_file))
+		return NULL;
+	return config->password != NULL && setting->set == set_user ? set_user_name : setting->set;
+}
+
 /* Takes SETTING from VARIABLE, if that is set. DONE: it was set by other means, and is now. */
 static int
 from_variable(struct etcdlock_config *config, const struct setting *setting, const char *variable, bool *done,
     char *why, size_t size)
 {
 	const char *value = variable == NULL || *done ? NULL : getenv(variable);
+	setter set = setter_of(config, setting);
 	char wrong[ENDPOINTS_ERROR + 64];
 	struct complaint complaint = { wrong, sizeof(wrong) };
 	int errnum;
 
-	/* One that came with the user or in a file is there already. */
-	if (value == NULL || value[0] == '\0' || (setting->set == set_password && config->password != NULL))
+	if (value == NULL || value[0] == '\0' || set == NULL)
 		return 0;
-	if (setting->set(config, value, &complaint) == 0) {
+	if (set(config, value, &complaint) == 0) {
 		*done = true;
 		return 0;
 	}
@@ -445,6 +451,9 @@ etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size)
 	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
 		if (from_variable(config, &settings[i], settings[i].variable, &done[i], why, size) == -1)
 			return -1;
+	/* etcdctl's key is for etcdctl's certificate. */
+	if (config->tls.cert != NULL)
+		done[find("cert-key") - settings] = true;
 	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
 		if (from_variable(config, &settings[i], settings[i].etcdctl, &done[i], why, size) == -1)
 			return -1;

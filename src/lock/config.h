@@ -25,8 +25,4 @@ struct etcdlock_config {
 	bool given[CONFIG_SETTINGS]; /* set by hand */
 };
 
-/* The password in the file PATH: its first line. A new secret; or NULL with errno EINVAL or ENOMEM, or the system's,
- * and *WHY a text, where WHY is not NULL. */
-__attribute__((warn_unused_result)) char *config_read_password(const char *path, const char **why);
-
 #endif

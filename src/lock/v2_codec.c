@@ -14,9 +14,13 @@ enum {
 	ERROR_KEY_NOT_FOUND = 100,
 	ERROR_TEST_FAILED = 101,
 	ERROR_NODE_EXISTS = 105,
+	ERROR_UNAUTHORIZED = 110,
 	ERROR_RAFT = 300, /* from here on the cluster's trouble, not ours */
 	ERROR_EVENT_CLEARED = 401
 };
+
+/* As etcd's v3 has it; v2 has no limit. */
+#define TTL_MAX INT64_C(9000000000)
 
 /* TEXT with what has a meaning in a URL escaped; a slash stays where SLASHES. */
 static char *
@@ -103,6 +107,8 @@ judge_error(json_int_t code)
 		return V2_MISMATCH;
 	case ERROR_NODE_EXISTS:
 		return V2_EXISTS;
+	case ERROR_UNAUTHORIZED:
+		return V2_UNAUTHORIZED;
 	case ERROR_EVENT_CLEARED:
 		return V2_OUTDATED;
 	default:
@@ -119,6 +125,8 @@ decode_node(const json_t *node, struct v2_node *out)
 	out->created = json_integer_value(json_object_get(node, "createdIndex"));
 	out->modified = json_integer_value(json_object_get(node, "modifiedIndex"));
 	out->ttl_s = json_integer_value(json_object_get(node, "ttl"));
+	if (out->ttl_s < 0 || out->ttl_s > TTL_MAX)
+		out->ttl_s = 0;
 	out->value = strdup(value == NULL ? "" : value);
 	return out->value != NULL && out->modified > 0;
 }

@@ -28,18 +28,19 @@ struct v2_node {
 	char *value; /* own; "" for a deleted one */
 	bool directory;
 	int64_t created, modified; /* indexes */
-	int64_t ttl_s;             /* what is left; 0: it does not end */
+	int64_t ttl_s;             /* what is left; 0: it does not end, or not within 285 years */
 };
 
 enum v2_verdict {
 	V2_OK,
-	V2_EXISTS,    /* there is such a key: 105 */
-	V2_MISMATCH,  /* the index is another one: 101 */
-	V2_NONE,      /* there is no such key: 100 */
-	V2_OUTDATED,  /* events from there on are not known any more: 401 */
-	V2_TRANSIENT, /* the same request may work later, or elsewhere; and it may have worked */
-	V2_REFUSED,   /* etcd means it */
-	V2_NOT_ETCD   /* no etcd with a v2 API is speaking */
+	V2_EXISTS,       /* there is such a key: 105 */
+	V2_MISMATCH,     /* the index is another one: 101 */
+	V2_NONE,         /* there is no such key: 100 */
+	V2_OUTDATED,     /* events from there on are not known any more: 401 */
+	V2_TRANSIENT,    /* the same request may work later, or elsewhere; and it may have worked */
+	V2_REFUSED,      /* etcd means it */
+	V2_UNAUTHORIZED, /* so does this, to whoever asks: 110 */
+	V2_NOT_ETCD      /* no etcd with a v2 API is speaking */
 };
 
 struct v2_answer {

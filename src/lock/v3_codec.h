@@ -150,6 +150,9 @@ enum v3_verdict {
 
 #define V3_TEXT 256
 
+/* True where TEXT, an error of etcd's, is about the token that came with a request, and another one may do. */
+bool v3_blames_token(const char *text);
+
 /* Judge an answer with HTTP status STATUS and LEN bytes of BODY. For V3_OK *ANSWER is a new reference to the
  * object; else TEXT says what was answered, in etcd's own words. */
 enum v3_verdict v3_judge(long status, const char *body, size_t len, json_t **answer, char text[V3_TEXT]);

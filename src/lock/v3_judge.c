@@ -21,6 +21,15 @@ enum {
 	GRPC_UNAUTHENTICATED = 16
 };
 
+/* In etcd's words (api/v3rpc/rpctypes): it has forgotten the token; there was none; users or roles were changed behind
+ * its back. */
+bool
+v3_blames_token(const char *text)
+{
+	return strstr(text, "invalid auth token") != NULL || strstr(text, "user name is empty") != NULL ||
+	    strstr(text, "auth store is old") != NULL;
+}
+
 static enum v3_verdict
 judge_code(long status, json_int_t code, const char *text)
 {
@@ -42,10 +51,7 @@ judge_code(long status, json_int_t code, const char *text)
 	case GRPC_UNAUTHENTICATED:
 		return V3_UNAUTHENTICATED;
 	case GRPC_INVALID:
-		/* No token; or users and roles were changed behind its back. */
-		return strstr(text, "user name is empty") != NULL || strstr(text, "auth store is old") != NULL
-		    ? V3_UNAUTHENTICATED
-		    : V3_REFUSED;
+		return v3_blames_token(text) ? V3_UNAUTHENTICATED : V3_REFUSED;
 	case GRPC_EXHAUSTED:
 		if (strstr(text, "space exceeded") != NULL)
 			return V3_NO_SPACE;

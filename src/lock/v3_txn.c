@@ -123,8 +123,8 @@ on_next(void *arg)
 		timer_arm(client->loop, &v3->next_txn, clock_now() + TOKEN_PAUSE);
 		return;
 	}
+	/* Beside the lane of that endpoint: no renewal is to wait for an answer to what a user writes. */
 	txn->endpoint = endpoints_current(client->endpoints);
-	spec.lane = &txn->endpoint->lane;
 	spec.body = txn->body;
 	spec.time_limit = left < TXN_LIMIT ? left : TXN_LIMIT;
 	spec.arg = txn;

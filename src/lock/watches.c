@@ -3,6 +3,7 @@
 #include "base/strbuf.h"
 #include "lock/auth.h"
 #include "lock/json_stream.h"
+#include "lock/v3_codec.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -100,8 +101,8 @@ stream_failed(struct watch_stream *stream, const char *why)
 	struct watcher *watcher;
 
 	log_msg(&client->log, LEVEL_DEBUG, "watch: %s: %s", stream->endpoint->name, why);
-	/* In etcd's words, for a stream has no status of its own: rpctypes.ErrInvalidAuthToken. */
-	if (strstr(why, "invalid auth token") != NULL)
+	/* A stream has no status of its own. */
+	if (v3_blames_token(why))
 		auth_reject(client->auth, stream->token);
 	else
 		endpoints_failed(client->endpoints, stream->endpoint);

@@ -37,6 +37,15 @@ avoid_add(struct avoid *avoid, const avoid_address address)
 }
 
 bool
+avoid_any(const struct avoid *avoid)
+{
+	for (size_t i = 0; i < AVOID_ADDRESSES; i++)
+		if (avoid->list[i].address[0] != '\0' && avoid->list[i].until > clock_now())
+			return true;
+	return false;
+}
+
+bool
 avoid_has(const struct avoid *avoid, const avoid_address address)
 {
 	for (size_t i = 0; i < AVOID_ADDRESSES; i++)

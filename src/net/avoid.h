@@ -30,6 +30,9 @@ void avoid_text(const struct sockaddr *address, avoid_address text);
 /* ADDRESS has not served: it is avoided for some seconds. */
 void avoid_add(struct avoid *avoid, const avoid_address address);
 
+/* True where any address is to be avoided now. */
+bool avoid_any(const struct avoid *avoid);
+
 bool avoid_has(const struct avoid *avoid, const avoid_address address);
 
 #endif

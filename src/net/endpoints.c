@@ -154,6 +154,13 @@ endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERRO
 		const char *wrong;
 
 		item = trim(item);
+		if (strchr(item, '@') != NULL) {
+			/* Not quoted: there may be a password before it. */
+			snprintf(why, ENDPOINTS_ERROR,
+			    "an endpoint has an '@' in it; only scheme, host and port work: who we are is a setting of "
+			    "its own");
+			goto fail;
+		}
 		wrong = *item == '\0' ? "is empty" : endpoint_parse(&endpoints->list[endpoints->count++], item, tls);
 		if (wrong != NULL) {
 			snprintf(why, ENDPOINTS_ERROR, "endpoint '%.100s' %s", item, wrong);

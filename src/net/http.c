@@ -1,5 +1,7 @@
 #include "net/http_request.h"
 
+#include "base/secret.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +28,7 @@ request_free(struct http_request *request)
 	}
 	free(request->url);
 	free(request->unix_socket);
-	if (request->body != NULL)
-		explicit_bzero(request->body, strlen(request->body));
-	free(request->body);
+	secret_wipe(request->body);
 	curl_slist_free_all(request->connect_to);
 	curl_slist_free_all(request->headers);
 	strbuf_free(&request->received);

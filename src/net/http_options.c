@@ -1,5 +1,7 @@
 #include "net/http_request.h"
 
+#include "base/secret.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +88,7 @@ request_add_extras(struct http_request *request, const char *connect_to, const c
 		if (line != NULL)
 			request->headers = http_headers_with(
 			    request->spec.require_leader ? http->leader_headers : http->headers, line);
-		free(line);
+		secret_wipe(line);
 		if (request->headers == NULL)
 			return -1;
 	}
@@ -140,8 +142,9 @@ request_set_options(struct http_request *request)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
-	/* A stream keeps its connection for good: leave the one that is warm to the requests. */
-	if (spec->on_data != NULL || spec->once)
+	/* A stream keeps its connection for good: leave the one that is warm to the requests. And one that is left over
+	 * may lead to an address that is to be avoided: whoever froze may have several of ours. */
+	if (spec->on_data != NULL || spec->once || (spec->avoid != NULL && avoid_any(spec->avoid)))
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 	if (request->over != NSEC_NEVER) {
 		long limit_ms = (long)((request->over - clock_now()) / NSEC_PER_MSEC);

@@ -54,10 +54,16 @@ tls_apply(const struct tls *tls, CURL *easy)
 		code = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (code == CURLE_OK && tls->cacert != NULL)
 		code = curl_easy_setopt(easy, CURLOPT_CAINFO, tls->cacert);
+	/* These and no others: the directory of the system's would be asked as well. */
+	if (code == CURLE_OK && tls->cacert != NULL)
+		code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	if (code == CURLE_OK && tls->cert != NULL)
 		code = curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert);
 	if (code == CURLE_OK && tls->cert != NULL)
 		code = curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->cert_key != NULL ? tls->cert_key : tls->cert);
+	/* OpenSSL would ask for an encrypted key's on the terminal, and everything would wait for that. */
+	if (code == CURLE_OK && tls->cert != NULL)
+		code = curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
 	/* A session that is resumed would go on with the certificate that was there when it began. */
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);

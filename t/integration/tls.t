@@ -59,7 +59,47 @@ sub refused {
     is $run->{code}, 0, 'unchecked where that is asked for';
     like $run->{stderr}, qr/certificates are not checked/, 'loudly';
 
+    # Names of files count from where we were started, though we go elsewhere.
+    {
+        my $file = "$dir/relative";
+        my ($ca_file, $cert_file, $key_file) = map { s{.*/}{}r } "$ca.crt", "$client.crt", "$client.key";
+        my $owner = start([$locker, '-v', '-e', $url, '--cacert', $ca_file, '--cert', $cert_file, '--cert-key', $key_file, '-k', $key, '-t', 8, '-r', 1, '--', 'sh', '-c', "echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"],
+            before => sub { chdir $ca =~ s{/[^/]*$}{}r });
+        ok wait_until(sub { -e $file }, 10), 'relative names: a holder' or diag slurp($owner->{err});
+        etcd_stop($etcd);
+        $etcd = etcd_start(secure => 1, arguments => \@mutual, %$etcd{qw(port peer data)});
+        my $before = () = slurp($owner->{err}) =~ /renewed/g;
+        ok wait_until(sub { (() = slurp($owner->{err}) =~ /renewed/g) > $before }, 10), 'renews over new connections';
+        unlink $file;
+        is finish($owner), 42, 'and ends as it likes';
+    }
+
+    SKIP: {
+        skip 'not root: no mount namespace to be had', 2 if $> != 0 || system('unshare -m true 2> /dev/null') != 0;
+        # As if the system trusted who has signed etcd's certificate.
+        mkdir "$dir/system";
+        spew("$dir/system/authority.pem", slurp("$ca.crt"));
+        run(['openssl', 'rehash', "$dir/system"]);
+        spew("$dir/system/ca-certificates.crt", slurp("$other.crt"));
+        my @with_system = ('unshare', '-m', 'sh', '-c', "mount --bind $dir/system /etc/ssl/certs && exec \"\$@\"", 'sh', $locker, '-e', $url, '--cert', "$client.crt", '--cert-key', "$client.key", '-k', $key, '--connect-timeout', '700ms');
+        is run([@with_system, '--', 'true'])->{code}, 0, 'whom the system trusts we trust';
+        is run([@with_system, '--cacert', "$other.crt", '--', 'true'])->{code}, 1, 'but not beside --cacert';
+    }
+
+    {
+        run(['openssl', 'ec', '-aes128', '-passout', 'pass:secret', '-in', "$client.key", '-out', "$dir/locked.key"]);
+        my $terminal = terminal_start([$locker, '-e', $url, @trust, '--cert', "$client.crt", '--cert-key', "$dir/locked.key", '-k', $key, '--connect-timeout', '700ms', '--', 'true']);
+        is finish($terminal->{process}), 1, 'a key with a pass phrase is refused';
+        unlike slurp($terminal->{process}{out}), qr/pass phrase:/, 'and nobody is asked for it';
+        leave($terminal);
+    }
+
+    is run([$locker, '-e', $url, @trust, '--cert', "$dir/both.pem", '-k', $key, '--', 'true'], env => { ETCDCTL_KEY => "$ca.key" })->{code}, 0, "etcdctl's key is not for a certificate of ours";
+
     for my $case (
+        [qr/every user of this machine can read a command line; use --password-file/, '--password', 'hunter2'],
+        [qr/unknown option --usr; see/, '--usr=al:hunter2'],
+        [qr/an endpoint has an '\@' in it/, '-e', 'https://al:hunter2@etcd:2379'],
         [qr/--cacert: cannot read '\/nonexistent': No such file/, '--cacert', '/nonexistent'],
         [qr/--cert: cannot read/, '--cert', '/nonexistent'],
         [qr/key of a client certificate, but no certificate/, '--cert-key', "$client.key"],
@@ -74,6 +114,7 @@ sub refused {
         my $bad = run(['setsid', '-w', $locker, '-k', $key, @arguments, '--', 'true']);
         is $bad->{code}, 64, "@arguments: 64";
         like $bad->{stderr}, qr/\Aetcdlocker: [^\n]*$says[^\n]*\n\z/, 'said in one line';
+        unlike $bad->{stderr}, qr/hunter2/, 'without a password';
     }
     etcd_stop($etcd);
 
@@ -183,6 +224,45 @@ sub renews {
     my $named = certificate_new("$dir/ca2", 'named', subject => '/CN=al');
     refused('a certificate with a name', qr/no client certificate with a common name/, '-e', $cluster, @trust, '--cert', "$named.crt", '--cert-key', "$named.key", @user);
     is run([$locker, '-e', $cluster, @tls, @user, '-k', $key, '--status'])->{code}, 1, '--status: free';
+}
+
+# --- which one counts, where there are several ---
+
+{
+    my $bad = spew("$dir/bad", "nonsense\n");
+    for my $case (
+        [{ ETCD_LOCK_PASSWORD_FILE => $bad }, '--user', "al:$password"],
+        [{ ETCDCTL_USER => 'al:nonsense' }, '--user', 'al', '--password-file', $file],
+        [{ ETCDCTL_USER => 'al:nonsense' }, '--password-file', $file],
+        [{ ETCDCTL_USER => 'al:nonsense', ETCD_LOCK_PASSWORD_FILE => $file }],
+        [{ ETCDCTL_USER => 'al:nonsense', ETCD_LOCK_PASSWORD => $password }],
+        [{ ETCDCTL_PASSWORD => 'nonsense', ETCD_LOCK_USER => "al:$password" }],
+    ) {
+        my ($env, @arguments) = @$case;
+        my $run = run([$locker, '-e', $cluster, @tls, '-k', $key, '--connect-timeout', '5s', @arguments, '--', 'true'], env => $env);
+        is $run->{code}, 0, join ' ', 'the right one of', (map { $_ } sort keys %$env), grep { /^--/ } @arguments or diag $run->{stderr};
+    }
+    my $run = run(['sh', '-c', '{ cat "$1"; echo data; } | { shift; exec "$@"; }', 'sh', $file, $locker, '-e', $cluster, @tls, '--user', 'al', '--password-file', '/dev/stdin', '-k', $key, '--', 'cat']);
+    is $run->{stdout}, "second line\ndata\n", "what is behind a password's line is the command's" or diag $run->{stderr};
+}
+
+# --- a password that is changed: first in etcd, a while later in the file ---
+
+{
+    my $own = spew("$dir/changing", "first\n");
+    my @changing = ('--user', 'carol', '--password-file', $own);
+    etcdctl('user', 'add', 'carol:first');
+    etcdctl('user', 'grant-role', 'carol', 'locker');
+    my $owner = hold("$dir/change", @changing, '-t', 20, '-r', 1);
+    my $waiter = start_locker(['-v', @tls, @changing, '-k', $key, '-t', 6, '-r', 1, '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter to queue');
+    etcdctl('user', 'passwd', '--interactive=false', 'carol', { stdin => spew("$dir/second", 'second') });
+    ok wait_until(sub { 2 == grep { slurp($_->{err}) =~ /etcd gives user carol no token/ } $owner, $waiter }, 20), 'both are told that it is not good any more';
+    my $before = () = slurp($owner->{err}) =~ /renewed/g;
+    spew($own, "second\n");
+    ok wait_until(sub { (() = slurp($owner->{err}) =~ /renewed/g) > $before }, 10), 'the holder goes on with the new one';
+    release($owner, 'and ends as it likes');
+    is finish($waiter, 30), 0, 'so does the waiter' or diag $waiter->{stderr};
 }
 
 # --- where the password is not ---
@@ -306,7 +386,18 @@ sub secret_at {
     my $count = () = slurp($owner->{err}) =~ /does not know our token/g;
     is $count, 1, 'each before the last one has ended, but for the first, which was none' or diag slurp($owner->{err});
     @etcdctl_flags = ('--user', 'root:root');
+    # Users and roles change, and all streams break: those that follow must not be refused for their old token.
+    my $next = start_locker(['-v', '-k', $key, '-t', 60, '--user', 'root', '--password-file', "$dir/root", '--', 'true']);
+    wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter to queue');
+    etcdctl('role', 'add', 'more');
+    etcd_stop($etcd);
+    $etcd = etcd_start(%$etcd{qw(port peer data)}, arguments => ['--auth-token', "jwt,pub-key=$dir/jwt.pub,priv-key=$dir/jwt.key,sign-method=RS256,ttl=600s"]);
+    ok wait_until(sub { slurp($next->{err}) =~ /does not know our token/ }, 10), 'a stream that is refused for an old token leads to another one';
+    wait_until(sub { slurp($next->{err}) !~ /auth store is old[^\n]*\n\z/ }, 10);
     release({ %$owner, file => $file }, 'and it ends as it likes');
+    my $since = now();
+    is finish($next), 0, 'who waited has its turn';
+    cmp_ok now() - $since, '<', 5, 'at once';
     etcd_stop($etcd);
     @etcdctl_flags = ();
 }
@@ -323,7 +414,7 @@ sub http {
 }
 
 SKIP: {
-    skip 'this etcd has no v2 API', 4 if !etcd_has_v2();
+    skip 'this etcd has no v2 API', 7 if !etcd_has_v2();
     my $etcd = etcd_start(arguments => ['--enable-v2']);
     my $root = encode_base64('root:root', '');
     like http($etcd, 'PUT', '/v2/auth/users/root', '{"user":"root","password":"root"}'), qr/ 201 /, 'a user of v2';
@@ -334,6 +425,17 @@ SKIP: {
     my $run = run_locker(['--api', 'v2', '-k', $key, '--', 'true']);
     is $run->{code}, 1, 'v2: without';
     like $run->{stderr}, qr/user authentication \(Insufficient credentials\)\n\z/, 'said';
+    # The password changes while the lock is held.
+    my $changing = spew("$dir/v2-password", "root\n");
+    my $owner = start_locker(['-v', '--api', 'v2', '--user', 'root', '--password-file', $changing, '-k', $key, '-t', 20, '-r', 1, '--', 'sh', '-c', 'exec sleep 100']);
+    wait_until(sub { slurp($owner->{err}) =~ /-> RUNNING/ }, 10, 'a holder');
+    http($etcd, 'PUT', '/v2/auth/users/root', '{"user":"root","password":"other"}', $root);
+    ok wait_until(sub { slurp($owner->{err}) =~ /Insufficient credentials/ }, 10), 'v2: the old password is not taken any more';
+    spew($changing, "other\n");
+    my $before = () = slurp($owner->{err}) =~ /renewed/g;
+    ok wait_until(sub { (() = slurp($owner->{err}) =~ /renewed/g) > $before }, 10), 'the new one is';
+    kill 'TERM', $owner->{pid};
+    is finish($owner), 143, 'and the lock was kept';
 }
 
 done_testing;

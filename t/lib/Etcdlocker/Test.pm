@@ -295,10 +295,11 @@ sub etcd_stop {
 
 sub etcdctl_cmd { return ($ENV{ETCDCTL} || 'etcdctl', '--endpoints', $endpoint, @etcdctl_flags, @_) }
 
-# What etcdctl prints.
+# What etcdctl prints. The last argument may be a hash of options for start().
 sub etcdctl {
     my (@arguments) = @_;
-    my $process = run([etcdctl_cmd(@arguments)], seconds => 20);
+    my $options = ref $arguments[-1] ? pop @arguments : {};
+    my $process = run([etcdctl_cmd(@arguments)], seconds => 20, %$options);
     diag "etcdctl @arguments: $process->{stderr}" if !defined $process->{code} || $process->{code} != 0;
     return $process->{stdout};
 }
