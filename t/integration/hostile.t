@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use Etcdlocker::FakeServer;
 use Etcdlocker::Test;
+use IO::Socket::INET;
 use MIME::Base64;
 use Test::More;
 
@@ -117,6 +118,35 @@ is_deeply [leases_left()], [], 'no lease is left';
 for my $beside ('127.0.0.1:' . free_port(), fake_server(sub { return undef }), fake_server(sub { json('<html>') })) {
     my $run = run([$locker, '-e', "$beside,$real", '-k', $key, '--', 'true']);
     is $run->{code}, 0, 'a bad endpoint costs a try, not the lock';
+}
+
+# --- a member that has forgotten our token, and gives no other one: it is cut off from its peers ---
+
+{
+    my $asked = "$dir/asked";
+    my $member = sub {
+        my ($name) = @_;
+        return fake_server(sub {
+            my ($path, $body) = @_;
+            my $token = $path eq '/v3/auth/authenticate';
+            if (-e "$dir/ill-$name") {
+                return $token ? undef : json('{"error":"etcdserver: invalid auth token","message":"etcdserver: invalid auth token","code":16}', '401 x');
+            }
+            return json("{$header,\"token\":\"t.1\"}") if $token;
+            return undef if $path eq '/v3/watch';
+            spew($asked, $name);
+            my $etcd = IO::Socket::INET->new(PeerAddr => $real) or return undef;
+            print $etcd "POST $path HTTP/1.0\r\nContent-Length: ", length $body, "\r\n\r\n$body";
+            local $/;
+            return <$etcd>;
+        });
+    };
+    my $owner = start([$locker, '-v', '-e', $member->('a') . ',' . $member->('b'), '--user', 'al', '--password-file', spew("$dir/pw", "pw\n"), '-k', $key, '-t', 5, '--', 'sleep', 10]);
+    wait_until(sub { slurp($owner->{err}) =~ /-> RUNNING/ }, 10, 'a holder');
+    my $ill = slurp($asked);
+    spew("$dir/ill-$ill", '');
+    is finish($owner), 0, 'it costs a try, not the lock' or diag $owner->{stderr};
+    like $owner->{stderr}, qr/does not know our token any more/, 'though it was asked';
 }
 
 # --- our own surroundings are bad ---
