@@ -20,6 +20,9 @@ sub refused {
     like $run->{stderr}, qr/\Aetcdlocker: [^\n]*$says[^\n]*\n\z/, "$name: one line says it";
     ok !-e "$dir/ran", "$name: the command did not run";
     cmp_ok $run->{seconds}, '<', 4, "$name: in time";
+    my $status = run([$locker, '-e', $endpoint, '-k', $key, '--connect-timeout', '300ms', '--status']);
+    # Some of them give a queue that could be.
+    ok $status->{code} == 2 ? $status->{stderr} =~ /\Aetcdlocker: cannot tell who holds [^\n]+\n\z/ : $status->{code} < 2, "$name: --status tells, or says why not" or diag $status->{stderr};
     return $run;
 }
 
@@ -72,8 +75,8 @@ sub grant_then {
 sub grants { my ($text) = @_; return fake_server(sub { $_[0] eq '/v3/lease/revoke' ? json("{$header}") : json($text) }) }
 
 refused('another lease granted', grants("{$header,\"ID\":\"1\",\"TTL\":\"60\"}"), qr/the lease granted is not the one asked for/);
-refused('a TTL that is no number', fake_server(sub { my ($id) = $_[1] =~ /"ID":"(\d+)"/; json("{$header,\"ID\":\"$id\",\"TTL\":\"NaN\"}") }), qr/not an integer/);
-refused('a TTL below zero', fake_server(sub { my ($id) = $_[1] =~ /"ID":"(\d+)"/; json("{$header,\"ID\":\"$id\",\"TTL\":\"-5\"}") }), qr/TTL is out of range/);
+refused('a TTL that is no number', fake_server(sub { my ($id) = $_[1] =~ /"ID":"(\d+)"/; $id //= 0; json("{$header,\"ID\":\"$id\",\"TTL\":\"NaN\"}") }), qr/not an integer/);
+refused('a TTL below zero', fake_server(sub { my ($id) = $_[1] =~ /"ID":"(\d+)"/; $id //= 0; json("{$header,\"ID\":\"$id\",\"TTL\":\"-5\"}") }), qr/TTL is out of range/);
 refused('fields of wrong types', grants('{"header":[],"ID":{},"TTL":[]}'), qr/no etcd v3|header/);
 refused('an answer without fields', grants('{"header":{}}'), qr/makes no sense|out of range/);
 refused('a transaction without responses', grant_then(sub { json("{$header,\"succeeded\":true}") }), qr/has no range/);

@@ -1,6 +1,7 @@
 # --status: who holds the lock and who waits for it, for people and for programs, with both APIs.
 use strict;
 use warnings;
+use Etcdlocker::Terminal;
 use Etcdlocker::Test;
 use JSON::PP;
 use Test::More;
@@ -56,6 +57,25 @@ sub status { my (@words) = @_; return run_locker(['-k', $key, @words, '--status'
     ok wait_until(sub { !($shown->())[-1]{held} }, 10), 'and the end';
     kill 'INT', $watch->{pid};
     is finish($watch), 130, 'until it is ended';
+}
+
+{
+    # On a terminal: in place.
+    my $holder = start_locker(['-k', $key, '-i', 'first', '--', 'sleep', 100]);
+    wait_until(sub { keys_left($key) == 1 }, 10, 'a holder');
+    my $terminal = terminal_start([$locker, '-e', etcd_endpoint(), '-k', $key, '--status', '--watch']);
+    ok shows($terminal, qr/\e\[H\e\[J\/status is held\r\n  holder  first /), '--watch on a terminal begins at its top';
+    ok shows($terminal, qr/\e\[H\e\[J\/status is held\r\n/), 'and again, for what is left has changed';
+    kill 'TERM', $holder->{pid};
+    finish($holder);
+    ok shows($terminal, qr/\e\[H\e\[J\/status is free\r\n/), 'until it is free';
+    kill 'STOP', $etcd->{pid};
+    ok shows($terminal, qr/cannot tell who holds \/status: no answer from etcd for 5s/), 'an etcd that is silent is said';
+    kill 'CONT', $etcd->{pid};
+    ok shows($terminal, qr/\e\[H\e\[J\/status is free\r\n/), 'and it goes on';
+    type($terminal, "\cC");
+    is finish($terminal->{process}), 130, 'until Ctrl-C';
+    leave($terminal);
 }
 
 SKIP: {

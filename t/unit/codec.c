@@ -1,8 +1,10 @@
-/* lock: the v3 codec, tokens and the splitter of streams, on answers as etcd gives them and as it never should. */
+/* lock: the codecs of v3 and v2, tokens and the splitter of streams, on answers as etcd gives them and as it never
+ * should. */
 #include "base/base64.h"
 #include "base/strbuf.h"
 #include "lock/json_stream.h"
 #include "lock/jwt.h"
+#include "lock/v2_codec.h"
 #include "lock/v3_codec.h"
 
 #include "unit.h"
@@ -395,6 +397,109 @@ streams_that_are_none(void **state)
 	json_stream_reset(&stream);
 }
 
+static void
+v2_verdicts(void **state)
+{
+	static const struct {
+		long status;
+		const char *body;
+		enum v2_verdict verdict;
+		const char *says;
+	} cases[] = {
+		{ 201,
+		    "{\"action\":\"create\",\"node\":{\"key\":\"/l\",\"value\":\"a\",\"modifiedIndex\":4,\"createdIndex\":4}}",
+		    V2_OK, "" },
+		{ 412, "{\"errorCode\":105,\"message\":\"Key already exists\",\"cause\":\"/l\",\"index\":4}", V2_EXISTS,
+		    "Key already exists (/l)" },
+		{ 412, "{\"errorCode\":101,\"message\":\"Compare failed\",\"cause\":\"[3 != 4]\",\"index\":6}",
+		    V2_MISMATCH, "Compare failed" },
+		{ 404, "{\"errorCode\":100,\"message\":\"Key not found\"}", V2_NONE, "Key not found ()" },
+		{ 400, "{\"errorCode\":401,\"index\":1040}", V2_OUTDATED, "an error without a message" },
+		{ 401, "{\"errorCode\":110,\"message\":\"m\"}", V2_UNAUTHORIZED, "m" },
+		{ 500, "{\"errorCode\":300,\"message\":\"Raft\"}", V2_TRANSIENT, "Raft" },
+		{ 403, "{\"errorCode\":102,\"message\":\"Not a file\"}", V2_REFUSED, "Not a file" },
+		/* What none says. */
+		{ 200, "{\"action\":\"get\",\"node\":{\"value\":\"a\"}}", V2_TRANSIENT, "makes no sense" },
+		{ 200, "{\"action\":\"get\",\"node\":{\"value\":7,\"modifiedIndex\":-3}}", V2_TRANSIENT,
+		    "makes no sense" },
+		{ 200, "{\"action\":\"get\",\"node\":{\"modifiedIndex\":\"4\"}}", V2_TRANSIENT, "makes no sense" },
+		{ 200, "{\"action\":\"get\",\"node\":[]}", V2_NOT_ETCD, "no etcd v2" },
+		{ 200, "{\"node\":{\"modifiedIndex\":4}}", V2_NOT_ETCD, "no etcd v2" },
+		{ 200, "{\"errorCode\":\"100\"}", V2_NOT_ETCD, "no etcd v2" },
+		{ 200, "[]", V2_NOT_ETCD, "no etcd v2" },
+		{ 200, "", V2_NOT_ETCD, "no etcd v2" },
+		{ 404, "404 page not found\n", V2_NOT_ETCD, "--enable-v2" },
+		{ 503, "<html>\033[2J", V2_TRANSIENT, "HTTP status 503: <html>?[2J" },
+		{ 200, "{\"action\":\"get\",\"action\":\"set\"}", V2_NOT_ETCD, "no etcd v2" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct v2_answer answer;
+		char text[V2_TEXT];
+
+		v2_judge(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
+		if (answer.verdict != cases[i].verdict || strstr(text, cases[i].says) == NULL)
+			fail_msg("%s: %d, %s", cases[i].body, (int)answer.verdict, text);
+		v2_answer_free(&answer);
+	}
+}
+
+static void
+v2_nodes(void **state)
+{
+	static const struct {
+		const char *ttl;
+		int64_t left;
+	} cases[] = { { "60", 60 }, { "0", 0 }, { "-5", 0 }, { "9223372036854775807", 0 }, { "\"60\"", 0 },
+		{ "1e300", 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct v2_answer answer;
+		char text[V2_TEXT];
+		char *body = str_printf(
+		    "{\"action\":\"expire\",\"node\":{\"modifiedIndex\":9,\"createdIndex\":7,\"dir\":true,\"ttl\":%s}}",
+		    cases[i].ttl);
+
+		assert_non_null(body);
+		v2_judge(200, body, strlen(body), &answer, text);
+		assert_int_equal(answer.verdict, V2_OK);
+		assert_string_equal(answer.action, "expire");
+		assert_string_equal(answer.node.value, "");
+		assert_true(answer.node.directory);
+		assert_int_equal(answer.node.created, 7);
+		assert_int_equal(answer.node.modified, 9);
+		assert_int_equal(answer.node.ttl_s, cases[i].left);
+		v2_answer_free(&answer);
+		free(body);
+	}
+}
+
+static void
+v2_paths(void **state)
+{
+	const struct {
+		char *made;
+		const char *wanted;
+	} cases[] = {
+		{ v2_encode_create("/l", "a b&c=d/\xc3\xa4", 60),
+		    "/v2/keys/l?prevExist=false&ttl=60&value=a%20b%26c%3Dd%2F%C3%A4" },
+		{ v2_encode_create("l ?#", "", 1), "/v2/keys/l%20%3F%23?prevExist=false&ttl=1&value=" },
+		{ v2_encode_refresh("/a/b", 7, 60), "/v2/keys/a/b?prevExist=true&prevIndex=7&ttl=60&refresh=true" },
+		{ v2_encode_read("/l"), "/v2/keys/l?quorum=true" },
+		{ v2_encode_wait("/l", INT64_MAX), "/v2/keys/l?wait=true&waitIndex=9223372036854775807" },
+		{ v2_encode_delete("/l", 7), "/v2/keys/l?prevIndex=7" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_non_null(cases[i].made);
+		assert_string_equal(cases[i].made, cases[i].wanted);
+		free(cases[i].made);
+	}
+}
+
 /* The seconds left of a token with CLAIMS, at the time 1000. */
 static int32_t
 seconds_left(const char *claims)
@@ -456,6 +561,9 @@ main(void)
 		cmocka_unit_test(watch_messages),
 		cmocka_unit_test(watch_endings),
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(v2_verdicts),
+		cmocka_unit_test(v2_nodes),
+		cmocka_unit_test(v2_paths),
 		cmocka_unit_test(token_expiry),
 		cmocka_unit_test(streams_split_anywhere),
 		cmocka_unit_test(streams_that_are_none),
