@@ -155,10 +155,11 @@ endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERRO
 
 		item = trim(item);
 		if (strchr(item, '@') != NULL) {
-			/* Not quoted: there may be a password before it. */
+			/* Not what is before it: that may be a password. */
 			snprintf(why, ENDPOINTS_ERROR,
-			    "an endpoint has an '@' in it; only scheme, host and port work: who we are is a setting of "
-			    "its own");
+			    "endpoint '...%.100s' has a user in it; only scheme, host and port work: the user is a "
+			    "setting of its own",
+			    strrchr(item, '@'));
 			goto fail;
 		}
 		wrong = *item == '\0' ? "is empty" : endpoint_parse(&endpoints->list[endpoints->count++], item, tls);

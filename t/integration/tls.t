@@ -99,7 +99,7 @@ sub refused {
     for my $case (
         [qr/every user of this machine can read a command line; use --password-file/, '--password', 'hunter2'],
         [qr/unknown option --usr; see/, '--usr=al:hunter2'],
-        [qr/an endpoint has an '\@' in it/, '-e', 'https://al:hunter2@etcd:2379'],
+        [qr/endpoint '\.\.\.\@etcd:2379' has a user in it/, '-e', 'https://al:hunter2@etcd:2379'],
         [qr/--cacert: cannot read '\/nonexistent': No such file/, '--cacert', '/nonexistent'],
         [qr/--cert: cannot read/, '--cert', '/nonexistent'],
         [qr/key of a client certificate, but no certificate/, '--cert-key', "$client.key"],
