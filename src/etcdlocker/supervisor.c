@@ -33,7 +33,6 @@ struct supervisor {
 	struct event *lifeline_event;
 	bool exec_hangs;
 	int stop_signal; /* the last stop signal that we got; 0: none */
-	bool ending;     /* we got one, or nobody guards us any more: nothing is started from now on */
 	struct timer exec_limit;
 	struct stay stay;
 	struct timer watchdog; /* the service manager wants to hear from us */
@@ -222,14 +221,13 @@ handle(void *arg, enum sup_event event)
 	struct supervisor *sup = arg;
 	struct sup_step step;
 
-	if (event == EV_TREE_EMPTY && !sup->ending && stay_restarts(&sup->stay, &sup->outcome)) {
+	if (event == EV_TREE_EMPTY && stay_restarts(&sup->stay, &sup->outcome)) {
 		/* Where the lock was lost a moment ago, its event is still to come. */
 		if (etcdlock_deadline(sup->lock) != 0)
 			event = EV_TREE_EMPTY_RESTART;
 		else
 			set_lost(sup);
-	} else if ((event == EV_RELEASED || event == EV_NOT_ACQUIRED) && !sup->ending &&
-	    stay_relocks(&sup->stay, &sup->outcome))
+	} else if ((event == EV_RELEASED || event == EV_NOT_ACQUIRED) && stay_relocks(&sup->stay, &sup->outcome))
 		event = EV_RELOCK;
 	step = states_step(sup->state, event);
 	set_state(sup, step.next, event);
@@ -265,7 +263,7 @@ tell_service(struct supervisor *sup, enum sup_state state)
 	if (state == SUP_RUNNING)
 		service_started(service, !sup->options->ready_child, "holding %.200s since revision %" PRId64,
 		    sup->options->key, etcdlock_revision(sup->lock));
-	else if (sup->ending || state == SUP_DONE)
+	else if (sup->outcome.cause == CAUSE_TOLD || state == SUP_DONE)
 		service_stopping(service, sup->outcome.text);
 }
 
@@ -288,14 +286,14 @@ is_stop_signal(const struct supervisor *sup, int signo)
 		(sup->state == SUP_ACQUIRING || sup->state == SUP_PAUSING || sup->state == SUP_RESTING));
 }
 
-/* CAUSE_TOLD with SIGNO: we go, whatever COMMAND's end would have led to. */
+/* CAUSE_TOLD with SIGNO: we go, whatever the end of COMMAND or of the lock would have led to. Nothing is started after
+ * it, for it does not give way to anything. */
 static void
 set_told(struct supervisor *sup, int signo, const char *text)
 {
 	forget_end(sup);
-	if (!sup->ending && stay_relocks(&sup->stay, &sup->outcome))
+	if (stay_relocks(&sup->stay, &sup->outcome))
 		sup->outcome = (struct outcome){ 0 };
-	sup->ending = true;
 	outcome_set(&sup->outcome, CAUSE_TOLD, signo, "%s", text);
 }
 
