@@ -81,7 +81,6 @@ cgroup_find(struct cgroup *cgroup)
 bool
 cgroup_make(struct cgroup *cgroup)
 {
-	cgroup->tried = true;
 	if (cgroup->parent == -1 || mkdirat(cgroup->parent, cgroup->name, 0755) == -1)
 		return false;
 	cgroup->dir = openat(cgroup->parent, cgroup->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -121,22 +120,31 @@ cgroup_fork(const struct cgroup *cgroup)
 	return pid == -1 ? fork() : (pid_t)pid;
 }
 
+static void
+kill_all(int fd)
+{
+	/* Whether it worked is seen by what is left. */
+	if (fd != -1 && write(fd, "1", 1) == -1)
+		(void)0;
+}
+
 void
 cgroup_kill(const struct cgroup *cgroup)
 {
-	char path[sizeof(cgroup->name) + sizeof("/cgroup.kill")];
-	int fd = cgroup->kill;
+	kill_all(cgroup->kill);
+}
 
-	if (fd == -1 && cgroup->parent != -1 && !cgroup->tried) {
-		snprintf(path, sizeof(path), "%s/cgroup.kill", cgroup->name);
+void
+cgroup_kill_named(const struct cgroup *cgroup)
+{
+	char path[sizeof(cgroup->name) + sizeof("/cgroup.kill")];
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/cgroup.kill", cgroup->name);
+	if (cgroup->parent != -1)
 		fd = openat(cgroup->parent, path, O_WRONLY | O_CLOEXEC);
-	}
-	if (fd == -1)
-		return;
-	/* Whether it worked is seen by what is left. */
-	if (write(fd, "1", 1) == -1)
-		(void)0;
-	if (fd != cgroup->kill)
+	kill_all(fd);
+	if (fd != -1)
 		close(fd);
 }
 

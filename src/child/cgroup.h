@@ -8,11 +8,9 @@
 #include <sys/types.h>
 
 struct cgroup {
-	int parent; /* the directory of the cgroup that we are in; -1: there is none for COMMAND */
-	int dir;    /* COMMAND's, where this process has made it; -1: it has not */
-	int kill;   /* its cgroup.kill, likewise */
-	bool tried; /* this process has tried to make it: one of its name that is none of ours may be somebody else's,
-		       who has our number in another pid namespace */
+	int parent;    /* the directory of the cgroup that we are in; -1: there is none for COMMAND */
+	int dir;       /* COMMAND's, where this process has made it; -1: it has not */
+	int kill;      /* its cgroup.kill, likewise */
 	char name[32]; /* below PARENT */
 };
 
@@ -32,9 +30,12 @@ pid_t cgroup_fork(const struct cgroup *cgroup);
  * was ever killed (seen in 6.18). */
 bool cgroup_make_anew(struct cgroup *cgroup);
 
-/* SIGKILL for everything in it, if it has been made: by who has made it, or by who has found where, and knows that it
- * was made. */
+/* SIGKILL for everything in it, by who has made it; where nobody has, nothing. */
 void cgroup_kill(const struct cgroup *cgroup);
+
+/* The same by who has found where it is, and knows that it was made: without that, one of its name may be somebody
+ * else's, who has our number in another pid namespace. */
+void cgroup_kill_named(const struct cgroup *cgroup);
 
 /* Remove it, if it is empty. */
 void cgroup_remove(const struct cgroup *cgroup);

@@ -50,7 +50,11 @@ on_look(void *arg)
 void
 tty_init(struct tty *tty, struct loop *loop, struct tree *tree)
 {
-	*tty = (struct tty){ .fd = -1, .loop = loop, .tree = tree };
+	int fd = tty_open();
+
+	*tty = (struct tty){ .fd = -1, .had = fd != -1, .loop = loop, .tree = tree };
+	if (fd != -1)
+		close(fd);
 	timer_init(&tty->look, on_look, tty);
 }
 
@@ -62,16 +66,28 @@ tty_for_start(struct tty *tty)
 	return tty->given ? tty->fd : -1;
 }
 
+/* Whether SIGNO is one that the terminal sends to the foreground only, and that it may have sent. */
+static bool
+is_terminals(const struct tty *tty, int signo)
+{
+	int fd;
+
+	if (signo == SIGINT || signo == SIGQUIT)
+		return tty->given;
+	if (signo != SIGHUP || !tty->had)
+		return false;
+	fd = tty_open();
+	if (fd != -1)
+		close(fd);
+	return fd == -1;
+}
+
 int
 tty_typed(const struct tty *tty, int status)
 {
-	static const int typed[] = { SIGINT, SIGQUIT, SIGHUP };
+	int signo = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) - 128;
 
-	for (size_t i = 0; tty->given && i < sizeof(typed) / sizeof(typed[0]); i++)
-		if ((WIFSIGNALED(status) && WTERMSIG(status) == typed[i]) ||
-		    (WIFEXITED(status) && WEXITSTATUS(status) == 128 + typed[i]))
-			return typed[i];
-	return 0;
+	return is_terminals(tty, signo) ? signo : 0;
 }
 
 bool

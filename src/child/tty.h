@@ -18,6 +18,7 @@ void tty_take_back(int tty, pid_t group);
 /* The terminal, as long as COMMAND runs. */
 struct tty {
 	int fd;     /* -1: none */
+	bool had;   /* there was one when we began */
 	bool given; /* COMMAND has had the foreground */
 	struct loop *loop;
 	struct tree *tree;
@@ -37,8 +38,9 @@ int tty_for_start(struct tty *tty);
  * undone. */
 bool tty_on_stopped(struct tty *tty, int signo);
 
-/* COMMAND has ended with STATUS (of wait(2)). The signal, where that was one of the keyboard's or the hang-up, which
- * reach only the foreground, and so not us; else 0. An exit status of 128 + signal counts as a shell has it. */
+/* COMMAND has ended with STATUS (of wait(2)). The signal, where that was one of the keyboard's, which reach only the
+ * foreground, and so not us, or a hang-up, and the terminal is gone; else 0. An exit status of 128 + signal counts, as
+ * a shell has it. */
 int tty_typed(const struct tty *tty, int status);
 
 /* COMMAND is gone. */

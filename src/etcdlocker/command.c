@@ -72,17 +72,13 @@ close_report(struct command *command)
 	command->report_fd = -1;
 }
 
-static bool
-may_start_again(const struct command *command)
-{
-	return command->setup->options->restart != RESTART_NEVER || command->setup->options->relock;
-}
-
 /* What was for COMMAND and is not for us: unless it may be started again. */
 static void
 let_go(const struct command *command)
 {
-	if (may_start_again(command))
+	const struct options *options = command->setup->options;
+
+	if (options->restart != RESTART_NEVER || options->relock)
 		return;
 	descriptors_close_inherited();
 	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
@@ -335,22 +331,31 @@ static void
 on_leader_ended(struct command *command, int status)
 {
 	char name[SIGNAL_NAME];
-	/* Whoever types Ctrl-C does not want it started again. */
-	int typed = may_start_again(command) ? tty_typed(&command->tty, status) : 0;
 
+	command->typed = tty_typed(&command->tty, status);
 	tty_on_ended(&command->tty);
 	pinger_quiet(&command->pinger);
 	/* One that is gone has said before whether its exec worked. */
 	read_report(command);
-	if (typed != 0)
-		outcome_set(command->outcome, CAUSE_TOLD, typed, "ended by signal %s from the terminal",
-		    signal_name(typed, name));
-	else if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status))
 		outcome_set(command->outcome, CAUSE_KILLED, WTERMSIG(status), "the command was killed by signal %s",
 		    signal_name(WTERMSIG(status), name));
 	else
 		outcome_set(command->outcome, CAUSE_EXITED, WEXITSTATUS(status), "the command exited with %d",
 		    WEXITSTATUS(status));
+}
+
+static void
+say_stopped(struct command *command, int signo)
+{
+	char name[SIGNAL_NAME];
+
+	if (tty_on_stopped(&command->tty, signo))
+		log_msg(command->log, LEVEL_NOTICE, "the command goes on: stopped, it would keep the lock from others");
+	else if (signo != SIGTTIN && signo != SIGTTOU)
+		log_msg(command->log, LEVEL_NOTICE,
+		    "the command was stopped by signal %s, and keeps the lock from others until it gets CONT",
+		    signal_name(signo, name));
 }
 
 static void
@@ -365,9 +370,7 @@ reap(struct command *command)
 			on_leader_ended(command, status);
 			ended = true;
 		} else if (news == TREE_STOPPED) {
-			if (tty_on_stopped(&command->tty, WSTOPSIG(status)))
-				log_msg(command->log, LEVEL_NOTICE,
-				    "the command goes on: stopped, it would keep the lock from others");
+			say_stopped(command, WSTOPSIG(status));
 		}
 	}
 	command->tree_empty = news == TREE_EMPTY;

@@ -31,6 +31,7 @@ struct command {
 	bool tree_empty;        /* as last seen */
 	bool cgroup_worn;       /* it was killed before this start */
 	bool killing;           /* SIGKILL has been sent to everything, and is sent again until nothing is left */
+	int typed;              /* the terminal's signal that has ended it; 0: none */
 	int child_fd;           /* signalfd for SIGCHLD */
 	int report_fd;          /* from the child, until its exec */
 	struct event *child_event, *report_event;

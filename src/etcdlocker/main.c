@@ -24,7 +24,10 @@ say_usage_error(const char *why)
 static int
 finish_stdout(void)
 {
-	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : EXIT_NOT_ACQUIRED;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	log_errno(logging_start(false), LEVEL_ERROR, errno, "cannot write to stdout");
+	return EXIT_NOT_ACQUIRED;
 }
 
 /* What the command line asks for. */

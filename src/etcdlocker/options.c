@@ -286,7 +286,7 @@ static const struct option_row table[] = {
 	    .setting = "user",
 	    .set = set_user,
 	    .help = "who we are to etcd; nobody" },
-	{ .name = "password", .argument = "PASSWORD", .set = refuse_password },
+	{ .name = "password", .argument = "[=PASSWORD]", .set = refuse_password },
 	{ .name = "password-file",
 	    .argument = "FILE",
 	    .setting = "password-file",

@@ -23,6 +23,9 @@
 /* How soon to try again what the service manager has had no room for. */
 #define BUSY_PAUSE_MS 100
 
+/* And how often at our end. */
+#define BUSY_TRIES 5
+
 /* What is not dead by then sleeps in the kernel, and no signal will reach it. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
 
@@ -159,7 +162,7 @@ kill_all(struct sentinel *sentinel)
 	sentinel->left = 0;
 	/* One of that name that the supervisor has not made is not ours. */
 	if (atomic_load(&sentinel->setup->link->shared->has_cgroup))
-		cgroup_kill(&sentinel->setup->cgroup);
+		cgroup_kill_named(&sentinel->setup->cgroup);
 	if (tree_each_descendant(&sentinel->elders, kill_one, sentinel) == -1) {
 		pid_t leader = atomic_load(&sentinel->setup->link->shared->leader);
 
@@ -298,7 +301,8 @@ sentinel_run(struct setup *setup)
 	if (chdir("/") == -1)
 		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
 	code = guard(&sentinel);
-	(void)service_relay(setup->service);
+	for (int tries = 0; service_relay(setup->service) && tries < BUSY_TRIES; tries++)
+		(void)poll(NULL, 0, BUSY_PAUSE_MS);
 	if (atomic_load(&link->shared->has_cgroup))
 		cgroup_remove(&setup->cgroup);
 	return code;

@@ -5,13 +5,19 @@
 #include "child/notify.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* Bytes, with what the kernel needs beside them, that may wait for the sentinel; the socket has room for twice as many.
+ */
+#define ROOM (96 * 1024)
 
 /* False for what is no address of a manager: nobody is told then, as sd_notify(3) does it. */
 static bool
@@ -62,27 +68,45 @@ service_take(struct service *service, int ready_fd)
 
 /* --- the supervisor's side --- */
 
-static void
-say(const struct service *service, const char *message)
+/* Hands MESSAGE to the sentinel. What must get through has the second half of the socket for itself: while the manager
+ * takes nothing, a COMMAND that talks without end fills the first. A sentinel that does not read is stopped: what we do
+ * does not depend on it. Returns whether it went. */
+static bool
+say(const struct service *service, const char *message, bool must)
 {
-	/* A sentinel that does not read is stopped: what we do does not depend on it. */
-	if (service->news[1] != -1 && send(service->news[1], message, strlen(message), MSG_NOSIGNAL) == -1)
-		return;
+	int queued = 0;
+
+	if (service->news[1] == -1)
+		return false;
+	if (!must && ioctl(service->news[1], SIOCOUTQ, &queued) == 0 && queued > ROOM)
+		return false;
+	return send(service->news[1], message, strlen(message), MSG_NOSIGNAL) != -1;
 }
 
-void
-service_status(struct service *service, const char *lines, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static bool
+say_status(const struct service *service, const char *lines, const char *format, va_list arguments)
 {
 	char message[SERVICE_MESSAGE];
 	size_t len = (size_t)snprintf(message, sizeof(message), "%sSTATUS=", lines);
-	va_list arguments;
 
-	va_start(arguments, format);
+	if (len >= sizeof(message))
+		return say(service, lines, true);
 	vsnprintf(message + len, sizeof(message) - len, format, arguments);
-	va_end(arguments);
 	/* What etcd tells could be lines of the protocol otherwise. */
 	log_printable(message + len);
-	say(service, message);
+	return say(service, message, lines[0] != '\0');
+}
+
+bool
+service_status(const struct service *service, const char *lines, const char *format, ...)
+{
+	va_list arguments;
+	bool said;
+
+	va_start(arguments, format);
+	said = say_status(service, lines, format, arguments);
+	va_end(arguments);
+	return said;
 }
 
 /* For s6. */
@@ -98,16 +122,19 @@ write_ready(struct service *service)
 	service->ready_fd = -1;
 }
 
-/* True where READY=1 is to be said, now that we are: for the first time, or after a reload. */
+/* Where READY=1 is to be said, now that we are: for the first time, or after a reload. */
 static bool
-is_news(struct service *service)
+is_news(const struct service *service)
 {
-	bool news = !service->ready || service->reloading;
+	return !service->ready || service->reloading;
+}
 
+/* It was said. */
+static void
+note_ready(struct service *service)
+{
 	service->ready = true;
 	service->reloading = false;
-	write_ready(service);
-	return news;
 }
 
 void
@@ -118,11 +145,25 @@ service_started(struct service *service, bool ready, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(service->holding, sizeof(service->holding), format, arguments);
 	va_end(arguments);
-	/* One that was reloading is gone, and its reload with it. */
-	if (ready || service->reloading)
-		service_status(service, is_news(service) ? "READY=1\n" : "", "%s", service->holding);
-	else
+	if (!ready) {
 		service_status(service, "", "%s, the command is starting", service->holding);
+		return;
+	}
+	write_ready(service);
+	if (service_status(service, is_news(service) ? "READY=1\n" : "", "%s", service->holding))
+		note_ready(service);
+}
+
+void
+service_ended(struct service *service, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	/* One that was reloading is gone, and its reload with it. */
+	say_status(service, service->reloading && service->ready ? "READY=1\n" : "", format, arguments);
+	va_end(arguments);
+	service->reloading = false;
 }
 
 /* True where LINE, of LEN bytes, may be passed on. */
@@ -140,22 +181,25 @@ is_passed(const char *line, size_t len)
 }
 
 static bool
-has_line(const char *message, const char *name, const char *value)
+is_said(const char *message, const char *name, const char *value)
 {
 	size_t len;
 	const char *found = notify_find(message, name, &len);
 
-	return found != NULL && (value == NULL || (len == strlen(value) && strncmp(found, value, len) == 0));
+	return found != NULL && len == strlen(value) && strncmp(found, value, len) == 0;
 }
 
 void
 service_pass(struct service *service, const char *message, bool child)
 {
-	bool ready = has_line(message, "READY=", "1"), reloading = has_line(message, "RELOADING=", "1");
+	bool ready = is_said(message, "READY=", "1"), reloading = is_said(message, "RELOADING=", "1");
+	bool news = ready && (child ? is_news(service) : service->reloading), said;
 	char part[SERVICE_MESSAGE] = "";
 	size_t at = 0, len;
 
-	if (ready && (child || service->reloading) && is_news(service))
+	if (ready && child)
+		write_ready(service);
+	if (news)
 		at = (size_t)snprintf(part, sizeof(part), "READY=1\n");
 	for (const char *line = message; line != NULL; line = strchr(line, '\n')) {
 		line += *line == '\n';
@@ -163,26 +207,27 @@ service_pass(struct service *service, const char *message, bool child)
 		if (is_passed(line, len) && at + len + 2 < sizeof(part))
 			at += (size_t)snprintf(part + at, sizeof(part) - at, "%.*s\n", (int)len, line);
 	}
-	if (reloading)
+	if (ready && child && notify_find(message, "STATUS=", &len) == NULL)
+		said = service_status(service, part, "%s", service->holding);
+	else
+		said = at > 0 && say(service, part, news || reloading);
+	if (news && said)
+		note_ready(service);
+	if (reloading && said)
 		service->reloading = true;
-	if (ready && child && !has_line(message, "STATUS=", NULL))
-		service_status(service, part, "%s", service->holding);
-	else if (at > 0)
-		say(service, part);
 }
 
 void
 service_watchdog(struct service *service)
 {
-	say(service, "WATCHDOG=1");
+	(void)say(service, "WATCHDOG=1", false);
 }
 
 void
 service_stopping(struct service *service, const char *text)
 {
 	if (!service->stopping)
-		service_status(service, "STOPPING=1\n", "%.300s", text);
-	service->stopping = true;
+		service->stopping = service_status(service, "STOPPING=1\n", "%.300s", text);
 }
 
 /* --- the sentinel's side --- */

@@ -35,13 +35,16 @@ __attribute__((warn_unused_result)) int service_take(struct service *service, in
 /* --- the supervisor's side --- */
 
 /* What happens, for people; control characters are replaced. LINES come before it: "", or some of the protocol's, each
- * with its newline. */
-__attribute__((format(printf, 3, 4))) void
-service_status(struct service *service, const char *lines, const char *format, ...);
+ * with its newline. Returns whether it is on its way. */
+__attribute__((format(printf, 3, 4))) bool
+service_status(const struct service *service, const char *lines, const char *format, ...);
 
 /* COMMAND runs, which FORMAT describes. READY: so we are ready; else that comes with service_pass(). */
 __attribute__((format(printf, 3, 4))) void
 service_started(struct service *service, bool ready, const char *format, ...);
+
+/* COMMAND has ended, and is to be started again; FORMAT says why. */
+__attribute__((format(printf, 2, 3))) void service_ended(struct service *service, const char *format, ...);
 
 /* What COMMAND says to us: what may be passed on of MESSAGE is. CHILD: it says itself when it is ready. */
 void service_pass(struct service *service, const char *message, bool child);

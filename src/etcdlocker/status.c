@@ -90,7 +90,7 @@ int
 status_run(const struct options *options, const struct logger *log)
 {
 	struct status status = { .options = options, .log = log, .code = STATUS_UNKNOWN };
-	char why[256] = "no memory or descriptors";
+	char why[256] = "no memory, or too few descriptors (ulimit -n)";
 
 	timer_init(&status.next, ask, &status);
 	status.loop = loop_new(NULL);
@@ -104,8 +104,10 @@ status_run(const struct options *options, const struct logger *log)
 	} else {
 		log_msg(log, LEVEL_ERROR, "%s", why);
 	}
-	if (ferror(stdout))
+	if (ferror(stdout)) {
+		log_msg(log, LEVEL_ERROR, "cannot write to stdout");
 		status.code = STATUS_UNKNOWN;
+	}
 	etcdlock_query_free(status.query);
 	etcdlock_client_free(status.client);
 	loop_free(status.loop);

@@ -140,7 +140,7 @@ act_pause(struct supervisor *sup, bool relock)
 	nsec pause = stay_pause(&sup->stay, relock);
 	char span[DURATION_TEXT];
 
-	service_status(sup->setup->service, "", "%s; %s in %s", line,
+	service_ended(sup->setup->service, "%s; %s in %s", line,
 	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
 	log_msg(sup->log, LEVEL_NOTICE, "%s%s%s; %s in %s", line, sup->leftover[0] == '\0' ? "" : "; ", sup->leftover,
 	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
@@ -200,19 +200,40 @@ perform(struct supervisor *sup, enum sup_action action)
 	}
 }
 
-/* An end of COMMAND after which it is started again is no cause of our end: what comes before that is. */
+/* An end after which COMMAND is started again, or with RELOCKS the lock waited for again, is no cause of ours: what
+ * comes before that is. */
 static void
-forget_end(struct supervisor *sup)
+supersede(struct supervisor *sup, bool relocks)
 {
-	if (stay_restarts(&sup->stay, &sup->outcome))
+	if (stay_restarts(&sup->stay, &sup->outcome) || (relocks && stay_relocks(&sup->stay, &sup->outcome)))
 		sup->outcome = (struct outcome){ 0 };
 }
 
 static void
 set_lost(struct supervisor *sup)
 {
-	forget_end(sup);
+	supersede(sup, false);
 	outcome_set(&sup->outcome, CAUSE_LOST, 0, "lock %.200s lost: %s", sup->options->key, etcdlock_error(sup->lock));
+}
+
+/* We go by signal SIGNO, whatever else would have come. Nothing is started after this, for it gives way to nothing. */
+static void
+set_told(struct supervisor *sup, int signo, const char *text)
+{
+	supersede(sup, true);
+	outcome_set(&sup->outcome, CAUSE_TOLD, signo, "%s", text);
+}
+
+/* Whoever types Ctrl-C does not want it started again. */
+static void
+heed_terminal(struct supervisor *sup)
+{
+	char name[SIGNAL_NAME], text[sizeof("ended by signal  from the terminal") + SIGNAL_NAME];
+
+	if (sup->command.typed == 0)
+		return;
+	snprintf(text, sizeof(text), "ended by signal %s from the terminal", signal_name(sup->command.typed, name));
+	set_told(sup, sup->command.typed, text);
 }
 
 static void
@@ -221,6 +242,8 @@ handle(void *arg, enum sup_event event)
 	struct supervisor *sup = arg;
 	struct sup_step step;
 
+	if (event == EV_COMMAND_ENDED)
+		heed_terminal(sup);
 	if (event == EV_TREE_EMPTY && stay_restarts(&sup->stay, &sup->outcome)) {
 		/* Where the lock was lost a moment ago, its event is still to come. */
 		if (etcdlock_deadline(sup->lock) != 0)
@@ -281,20 +304,9 @@ is_stop_signal(const struct supervisor *sup, int signo)
 	/* Ignored since before us: whoever started us wanted it to do nothing. */
 	if (sigismember(&sup->setup->signals->ignored, signo) == 1)
 		return false;
+	/* Where there is no COMMAND to pass it on to, HUP is one, too. */
 	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
-	    (signo == SIGHUP &&
-		(sup->state == SUP_ACQUIRING || sup->state == SUP_PAUSING || sup->state == SUP_RESTING));
-}
-
-/* CAUSE_TOLD with SIGNO: we go, whatever the end of COMMAND or of the lock would have led to. Nothing is started after
- * it, for it does not give way to anything. */
-static void
-set_told(struct supervisor *sup, int signo, const char *text)
-{
-	forget_end(sup);
-	if (stay_relocks(&sup->stay, &sup->outcome))
-		sup->outcome = (struct outcome){ 0 };
-	outcome_set(&sup->outcome, CAUSE_TOLD, signo, "%s", text);
+	    (signo == SIGHUP && (sup->command.tree.leader == 0 || sup->command.tree.reaped));
 }
 
 static void
@@ -304,6 +316,9 @@ on_one_signal(struct supervisor *sup, int signo)
 	char name[SIGNAL_NAME], text[sizeof("ended by signal ") + SIGNAL_NAME];
 
 	log_msg(sup->log, LEVEL_DEBUG, "got signal %s", signal_name(signo, name));
+	/* When a terminal goes, the kernel says so, and a shell says it again: nobody is impatient. */
+	if (is_stop_signal(sup, signo) && signo == SIGHUP && again)
+		return;
 	if (is_stop_signal(sup, signo)) {
 		sup->stop_signal = signo;
 		snprintf(text, sizeof(text), "ended by signal %s", signal_name(signo, name));
@@ -417,7 +432,7 @@ static int
 set_up(struct supervisor *sup)
 {
 	const struct options *options = sup->options;
-	char why[256] = "no memory or descriptors";
+	char why[256] = "no memory, or too few descriptors (ulimit -n)";
 
 	timer_init(&sup->exec_limit, on_exec_limit, sup);
 	timer_init(&sup->pause, on_pause_over, sup);

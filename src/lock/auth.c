@@ -17,8 +17,11 @@
 /* etcd spends some 100 ms on the hash of a password. */
 #define TRY_LIMIT_LEAST (500 * NSEC_PER_MSEC)
 
-/* When to ask again with a name and a password that were good once. */
-#define REFUSED_PAUSE NSEC_PER_SEC
+/* How often to look into the file of a password that was good once, and is not any more; and when to ask with the old
+ * one again: it costs etcd 100 ms. */
+#define LOOK_PAUSE NSEC_PER_SEC
+#define ASK_FIRST (2 * NSEC_PER_SEC)
+#define ASK_CAP (30 * NSEC_PER_SEC)
 
 #define STUMBLE_PAUSE (100 * NSEC_PER_MSEC)
 
@@ -31,11 +34,12 @@ struct auth {
 	nsec try_limit;
 	bool ready;      /* HEADER is what etcd wants, as far as we know */
 	bool worked;     /* etcd has taken user and password before */
-	bool complained; /* that it does not any more was said */
 	unsigned serial; /* of HEADER */
 	nsec stale;      /* when to fetch another one, while this one is still good */
 	struct call call;
-	struct timer again; /* to fetch one, after a while */
+	struct timer again; /* to look whether it is time to fetch one */
+	struct backoff asks;
+	nsec ask_at; /* what was refused may be asked for again */
 	unsigned round;
 	TAILQ_HEAD(, auth_waiter) waiting;
 };
@@ -98,29 +102,44 @@ refuse(struct auth *auth, long status, const char *body, size_t len)
 
 /* --- tokens --- */
 
-/* A file that is not one (a pipe) could be read once only, and that was done. */
-static void
+/* A file that is not one (a pipe) could be read once only, and that was done. True where there is another password. */
+static bool
 read_password_again(struct auth *auth)
 {
 	char *password = auth->password_file == NULL ? NULL : password_file_read(auth->password_file, true, NULL);
+	bool other = password != NULL && strcmp(password, auth->password) != 0;
 
-	if (password == NULL)
-		return;
+	if (!other) {
+		secret_free(password);
+		return false;
+	}
 	secret_free(auth->password);
 	auth->password = password;
+	return true;
 }
 
 static void
-fetch(void *arg)
+fetch(struct auth *auth)
 {
-	struct auth *auth = arg;
-
-	if (call_active(&auth->call))
+	if (call_active(&auth->call) || timer_armed(&auth->again))
 		return;
-	read_password_again(auth);
+	if (!read_password_again(auth) && clock_now() < auth->ask_at) {
+		timer_arm(auth->client->loop, &auth->again, clock_now() + LOOK_PAUSE);
+		return;
+	}
 	if (call_start(&auth->call, "/v3/auth/authenticate", v3_encode_authenticate(auth->user, auth->password),
 		auth->try_limit) == -1)
 		timer_arm(auth->client->loop, &auth->again, clock_now() + STUMBLE_PAUSE);
+}
+
+/* Nobody may want one any more. */
+static void
+on_again(void *arg)
+{
+	struct auth *auth = arg;
+
+	if (!TAILQ_EMPTY(&auth->waiting))
+		fetch(auth);
 }
 
 /* Half of what is left from now on: its end is in wall-clock time, which may jump. */
@@ -149,7 +168,8 @@ on_token(struct auth *auth, const json_t *answer, char text[CALL_TEXT])
 	}
 	set_header(auth, header);
 	auth->worked = true;
-	auth->complained = false;
+	auth->ask_at = 0;
+	backoff_reset(&auth->asks);
 	log_msg(&auth->client->log, LEVEL_DEBUG, "etcd knows us as %s", auth->user);
 	settle(auth, stale_of(header));
 	return CALL_DONE;
@@ -167,33 +187,32 @@ on_trouble(void *arg, const struct call_trouble *trouble)
 		waiter->trouble(waiter->arg, trouble);
 }
 
-/* User and password are not taken: for these ANSWER is etcd's. */
+/* User and password are not taken. */
 static void
-on_password_refused(struct auth *auth, const struct http_response *answer, const char *text)
+on_password_refused(struct auth *auth, long status, const char *body, size_t len, const char *text)
 {
 	const struct call_trouble trouble = { .text = text };
-	bool complain = !auth->complained && auth->worked;
 
-	if (complain)
+	if (auth->worked && auth->asks.retries == 0)
 		log_msg(&auth->client->log, LEVEL_WARNING, "etcd gives user %s no token: %s", auth->user, text);
-	auth->complained = true;
 	auth->stale = NSEC_NEVER;
 	call_stop(&auth->call);
 	if (auth->ready)
 		return; /* The old one is still good. */
-	if (!auth->worked) {
-		refuse(auth, answer->status, answer->body, answer->len);
+	if (!auth->worked || auth->password_file == NULL) {
+		refuse(auth, status, body, len);
 		return;
 	}
-	/* It was changed in etcd, and will be in the file: that must cost neither a lock nor a place in the queue. */
-	timer_arm(auth->client->loop, &auth->again, clock_now() + REFUSED_PAUSE);
+	/* It was changed in etcd, and will be in the file: that is no reason to give up a lock, or the waiting for one.
+	 */
+	auth->ask_at = clock_now() + backoff_next(&auth->asks);
+	timer_arm(auth->client->loop, &auth->again, clock_now() + LOOK_PAUSE);
 	on_trouble(auth, &trouble);
 }
 
 static enum call_verdict
 on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
 {
-	const struct http_response whole = { .status = status, .body = body, .len = len };
 	struct auth *auth = arg;
 	enum call_verdict verdict = CALL_DONE;
 	json_t *answer;
@@ -220,7 +239,7 @@ on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_T
 	case V3_LEASE_EXISTS:
 		return CALL_RETRY;
 	}
-	on_password_refused(auth, &whole, text);
+	on_password_refused(auth, status, body, len, text);
 	return CALL_DONE;
 }
 
@@ -230,9 +249,8 @@ make_basic(struct auth *auth)
 {
 	char *pair = str_printf("%s:%s", auth->user, auth->password), *base64 = NULL;
 
-	if (pair != NULL) {
+	if (pair != NULL)
 		base64 = base64_encode(pair, strlen(pair));
-	}
 	if (base64 != NULL)
 		set_header(auth, str_printf("Basic %s", base64));
 	secret_wipe(pair);
@@ -255,7 +273,8 @@ auth_ready(struct auth *auth)
 {
 	if (auth == NULL)
 		return true;
-	if (auth->ready && clock_now() >= auth->stale)
+	/* Watches and transactions look in, and do not wait. */
+	if (!auth->ready || clock_now() >= auth->stale)
 		fetch(auth);
 	return auth->ready;
 }
@@ -267,9 +286,7 @@ auth_wait(struct auth *auth, struct auth_waiter *waiter)
 	waiter->auth = auth;
 	waiter->told = auth->round;
 	TAILQ_INSERT_TAIL(&auth->waiting, waiter, link);
-	/* What was refused a moment ago is not asked for by each of them. */
-	if (!timer_armed(&auth->again))
-		fetch(auth);
+	fetch(auth);
 }
 
 void
@@ -285,8 +302,8 @@ auth_reject(struct auth *auth, unsigned serial)
 	if (auth == NULL || serial != auth->serial || !auth->ready)
 		return;
 	if (auth->v2) {
-		read_password_again(auth);
-		(void)make_basic(auth);
+		if (read_password_again(auth))
+			(void)make_basic(auth);
 		return;
 	}
 	log_msg(&auth->client->log, LEVEL_DEBUG, "etcd does not know our token any more");
@@ -310,8 +327,9 @@ auth_new(struct etcdlock_client *client, const struct etcdlock_config *config)
 	auth->try_limit = timing_try_limit(config->timing.ttl_s * NSEC_PER_SEC);
 	if (auth->try_limit < TRY_LIMIT_LEAST)
 		auth->try_limit = TRY_LIMIT_LEAST;
+	auth->asks = (struct backoff){ .first = ASK_FIRST, .cap = ASK_CAP };
 	TAILQ_INIT(&auth->waiting);
-	timer_init(&auth->again, fetch, auth);
+	timer_init(&auth->again, on_again, auth);
 	call_init(&auth->call, client, &owner);
 	auth->call.owner.arg = auth;
 	auth->call.anonymous = true;

@@ -4,6 +4,7 @@
  * What is ours is told by the chain of indexes: we created the key at CREATED, and last changed it at MODIFIED. Its
  * value tells nothing, for another process may have the same id. So a creation whose answer was lost is not claimed: it
  * ends by itself. */
+#include "lock/auth.h"
 #include "lock/call.h"
 #include "lock/lock.h"
 #include "lock/v2_codec.h"
@@ -175,7 +176,10 @@ on_wait_done(void *arg, const struct http_response *response)
 		wait_start(v2);
 	} else {
 		log_msg(&client->log, LEVEL_DEBUG, "wait: %s: %s", v2->wait_endpoint->name, text);
-		endpoints_failed(client->endpoints, v2->wait_endpoint);
+		if (answer.verdict == V2_UNAUTHORIZED)
+			auth_reject(client->auth, v2->wait_token);
+		else
+			endpoints_failed(client->endpoints, v2->wait_endpoint);
 		wait_again(v2, backoff_next(&v2->backoff));
 	}
 	v2_answer_free(&answer);
@@ -348,7 +352,8 @@ otherwise(struct v2 *v2, const struct v2_answer *answer, const char *text)
 	if (answer->verdict == V2_NOT_ETCD)
 		return CALL_UNUSABLE;
 	/* The password may have been changed since it was good. */
-	if (answer->verdict == V2_UNAUTHORIZED && (lock_owned(v2->lock) || v2->lock->state == ETCDLOCK_WAITING))
+	if (answer->verdict == V2_UNAUTHORIZED &&
+	    (lock_owned(v2->lock) || v2->leaving || v2->lock->state == ETCDLOCK_WAITING))
 		return CALL_UNAUTHORIZED;
 	if (!refused || lock_owned(v2->lock) || v2->leaving)
 		return CALL_RETRY;

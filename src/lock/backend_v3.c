@@ -17,25 +17,11 @@ v3_on_keepalives(const struct v3 *v3)
 	return v3->lock->renewal == RENEW_KEEPALIVE || v3->full;
 }
 
-/* What a role has to allow, where one does not. */
-static void
-explain(const struct v3 *v3, char text[CALL_TEXT])
-{
-	const struct etcdlock_client *client = v3->lock->client;
-	size_t len = strlen(text);
-
-	if (strstr(text, "permission denied") != NULL)
-		snprintf(text + len, CALL_TEXT - len,
-		    ": user %.64s needs a role with readwrite permission on the keys from %.100s/ to %.100s0 (etcdctl "
-		    "role grant-permission ROLE readwrite --prefix %.100s/)",
-		    client->user == NULL ? "(none)" : client->user, v3->lock->key, v3->lock->key, v3->lock->key);
-}
-
 /* What is there can be kept in an etcd that is full, or given up; who comes is sent away. */
 static enum call_verdict
 refused(struct v3 *v3, enum v3_verdict judged, char text[CALL_TEXT])
 {
-	explain(v3, text);
+	client_explain(v3->lock->client, v3->lock->key, text, CALL_TEXT);
 	if (lock_owned(v3->lock) || v3->leaving || (judged == V3_NO_SPACE && v3->held != NULL))
 		return CALL_RETRY;
 	lock_refused(v3->lock, text);

@@ -15,7 +15,7 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 	struct etcdlock_client *client = calloc(1, sizeof(*client));
 	char wrong[ENDPOINTS_ERROR];
 
-	snprintf(why, size, "no memory or descriptors for a client of etcd");
+	snprintf(why, size, "no memory, or too few descriptors (ulimit -n), for a client of etcd");
 	if (client == NULL)
 		return NULL;
 	if (!random_available()) {
@@ -88,6 +88,22 @@ client_not_found(struct etcdlock_client *client, long status)
 	log_msg(&client->log, LEVEL_DEBUG, "no /v3 there: trying /v3beta");
 	client->beta = true;
 	return true;
+}
+
+void
+client_explain(const struct etcdlock_client *client, const char *key, char *text, size_t size)
+{
+	size_t len = strlen(text);
+
+	if (strstr(text, "permission denied") != NULL)
+		snprintf(text + len, size - len,
+		    ": user %.64s needs a role with readwrite permission on the keys from %.100s/ to %.100s0 (etcdctl "
+		    "role grant-permission ROLE readwrite --prefix %.100s/)",
+		    client->user == NULL ? "(none)" : client->user, key, key, key);
+	else if (strstr(text, "user name is empty") != NULL)
+		snprintf(text + len, size - len, ": this etcd wants a user and a password (user, password-file)");
+	else if (strstr(text, "authentication failed") != NULL)
+		snprintf(text + len, size - len, " (user %.64s)", client->user == NULL ? "(none)" : client->user);
 }
 
 void

@@ -33,4 +33,7 @@ __attribute__((warn_unused_result)) struct http_request *client_send(struct etcd
  * API under another name (and later versions there, too). */
 bool client_not_found(struct etcdlock_client *client, long status);
 
+/* Adds to TEXT, an error of etcd's that has room for SIZE bytes, what it takes: a user, or a role for the lock KEY. */
+void client_explain(const struct etcdlock_client *client, const char *key, char *text, size_t size);
+
 #endif

@@ -481,7 +481,7 @@ check_pairs(const struct etcdlock_config *config)
 	if (config->tls.cert_key != NULL && config->tls.cert == NULL)
 		return "there is a key of a client certificate, but no certificate: set cert, too";
 	if (config->password_file != NULL && config->user == NULL)
-		return "there is a password, but no user: say whose it is";
+		return "there is a password, but no user: set user, too";
 	return NULL;
 }
 

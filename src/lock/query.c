@@ -158,6 +158,7 @@ on_v3_answer(struct etcdlock_query *query, long status, const char *body, size_t
 	case V3_UNAUTHENTICATED:
 		if (query->client->auth != NULL)
 			return CALL_UNAUTHORIZED;
+		client_explain(query->client, query->key, text, CALL_TEXT);
 		finish(query, text);
 		return CALL_DONE;
 	case V3_NO_AUTH:
@@ -165,6 +166,7 @@ on_v3_answer(struct etcdlock_query *query, long status, const char *body, size_t
 	case V3_NO_SPACE:
 	case V3_LEASE_GONE:
 	case V3_LEASE_EXISTS:
+		client_explain(query->client, query->key, text, CALL_TEXT);
 		/* A lease that has gone meanwhile is one that there is no time left of. */
 		finish(query, query->stage == QUERY_LEASE ? NULL : text);
 		return CALL_DONE;

@@ -39,7 +39,7 @@ avoid_add(struct avoid *avoid, const avoid_address address)
 bool
 avoid_any(const struct avoid *avoid)
 {
-	for (size_t i = 0; i < AVOID_ADDRESSES; i++)
+	for (size_t i = 0; !avoid->single && i < AVOID_ADDRESSES; i++)
 		if (avoid->list[i].address[0] != '\0' && avoid->list[i].until > clock_now())
 			return true;
 	return false;

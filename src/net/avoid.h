@@ -17,6 +17,7 @@ typedef char avoid_address[INET6_ADDRSTRLEN];
 
 /* Zero it. */
 struct avoid {
+	bool single; /* there is but one, which cannot be avoided */
 	struct {
 		avoid_address address;
 		nsec until;

@@ -109,6 +109,8 @@ endpoint_parse(struct endpoint *endpoint, char *text, const struct tls *tls)
 	wrong = split_authority(authority, &host_len, &port);
 	if (wrong != NULL)
 		return wrong;
+	/* An address, not a name that may have several. */
+	endpoint->avoid.single = authority[0] == '[' || strspn(authority, "0123456789.") == host_len;
 	endpoint->name = str_printf("%s://%.*s:%s", scheme, (int)host_len, authority, port);
 	if (endpoint->name == NULL)
 		return NO_ROOM;
@@ -154,7 +156,7 @@ endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERRO
 		const char *wrong;
 
 		item = trim(item);
-		if (strchr(item, '@') != NULL) {
+		if (strchr(item, '@') != NULL && strncasecmp(item, "unix://", 7) != 0) {
 			/* Not what is before it: that may be a password. */
 			snprintf(why, ENDPOINTS_ERROR,
 			    "endpoint '...%.100s' has a user in it; only scheme, host and port work: the user is a "

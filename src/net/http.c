@@ -35,9 +35,37 @@ request_free(struct http_request *request)
 	free(request);
 }
 
+/* What to look at, where libcurl's text does not say it. */
+static const char *
+hint(CURLcode code, const char *text, bool https)
+{
+	switch ((int)code) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return strstr(text, "issuer") != NULL || strstr(text, "self-signed") != NULL
+		    ? "; does cacert name who has signed it?"
+		    : "";
+	case CURLE_SSL_CERTPROBLEM:
+		return "; cert and cert-key must be PEM and belong together, the key without a pass phrase";
+	case CURLE_SSL_CACERT_BADFILE:
+		return "; cacert must be PEM";
+	case CURLE_GOT_NOTHING:
+		return https ? "" : "; does it want https?";
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_RECV_ERROR:
+		if (strstr(text, "alert") != NULL)
+			return "; it does not take our client certificate (cert), or wants one";
+		return https && code == CURLE_SSL_CONNECT_ERROR ? "; does it want http?" : "";
+	default:
+		return "";
+	}
+}
+
 static void
 describe_failure(const struct http_request *request, CURLcode code, char *text, size_t size)
 {
+	const char *own = request->error[0] != '\0' ? request->error : curl_easy_strerror(code);
+	int len = (int)strlen(own);
+
 	if (request->overflow == EMSGSIZE)
 		snprintf(text, size, "the answer is longer than %zu bytes", request->spec.max_body);
 	else if (request->overflow != 0)
@@ -48,10 +76,9 @@ describe_failure(const struct http_request *request, CURLcode code, char *text, 
 		snprintf(text, size, "no memory for the answer, or a header line of it is too long");
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(text, size, "no answer within %lld ms", (long long)(request->spec.time_limit / NSEC_PER_MSEC));
-	else if (request->error[0] != '\0')
-		snprintf(text, size, "%s", request->error);
 	else
-		snprintf(text, size, "%s", curl_easy_strerror(code));
+		snprintf(text, size, "%.*s%s", len > 0 && own[len - 1] == ' ' ? len - 1 : len, own,
+		    hint(code, own, strncmp(request->url, "https:", 6) == 0));
 }
 
 /* Hands a stream's bytes on. The callback may cancel the request: then this returns false. */
@@ -125,7 +152,7 @@ static void
 request_finish(struct http_request *request, CURLcode code)
 {
 	struct http_response response = { 0 };
-	char failure[CURL_ERROR_SIZE + 64];
+	char failure[CURL_ERROR_SIZE + 128];
 
 	if (!request_deliver(request))
 		return;

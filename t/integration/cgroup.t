@@ -32,7 +32,7 @@ SKIP: {
     wait_until(sub { slurp($_->{out}) =~ /on/ }, 10, 'a command') for @both;
     my ($without) = grep { slurp($_->{err}) =~ /no cgroup of our own/ } @both;
     my ($with) = grep { slurp($_->{err}) !~ /no cgroup of our own/ } @both;
-    ok $without && $with, 'one of them has it';
+    ok $without && $with, 'one of them has it' or skip 'both or none have', 2;
     kill 'TERM', children_of($without->{pid});
     is finish($without), 143, 'the other one is killed all the same, by other means';
     ok !wait_until(sub { !alive($with->{pid}) }, 0.3), 'which does not kill the first';

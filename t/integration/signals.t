@@ -6,7 +6,7 @@ use POSIX ();
 use Test::More;
 
 etcd_need();
-etcd_start();
+my $etcd = etcd_start();
 my $endpoint = etcd_endpoint();
 my %number;
 @number{qw(HUP INT QUIT USR1 USR2 ALRM TERM STKFLT CONT TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR)} =
@@ -59,6 +59,18 @@ for my $mode (@modes) {
             is finish($waiter->{run}, 5), 128 + $signal, "$name, waiting: signal $signal ends it";
             is scalar(keys_left($key)), 1, 'and its place is gone';
         }
+
+        # A terminal that goes says so twice: by the kernel, and by its shell.
+        $waiter = begin($mode, ['-k', $key], 'true');
+        wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter');
+        kill 'STOP', $etcd->{pid};
+        for my $count (1, 2) {
+            kill 'HUP', $waiter->{pid};
+            wait_until(sub { $count == (() = slurp($waiter->{run}{err}) =~ /got signal HUP/g) }, 5, 'HUP');
+        }
+        kill 'CONT', $etcd->{pid};
+        is finish($waiter->{run}, 5), 129, "$name, waiting: two HUPs end it";
+        is scalar(keys_left($key)), 1, 'and its place is gone all the same';
 
         ok reaches($it, 15), "$name: TERM is passed on";
         # What has been seen does not count again.

@@ -70,12 +70,16 @@ sub in_sweep {
     my $owner = in_sweep(7, '--restart');
     kill 'TERM', $owner->{pid};
     is finish($owner), 143, 'TERM in the sweep: 143';
-    like $owner->{stderr}, qr/^etcdlocker\[\d+\]: |: ended by signal TERM$/m, 'and said';
+    like $owner->{stderr}, qr/: ended by signal TERM$/m, 'and said';
     is scalar(runs($owner)), 1, 'it is not started again';
 
     $owner = in_sweep(7, '--relock');
     kill 'TERM', $owner->{pid};
     is finish($owner), 143, '--relock: the same';
+
+    $owner = in_sweep(7, '--restart');
+    kill 'HUP', $owner->{pid};
+    is finish($owner), 129, 'HUP, too, where there is no command to pass it on to';
 
     $owner = in_sweep(0, '--restart=always');
     etcdctl('del', '--prefix', "$key/");
