@@ -136,7 +136,11 @@ for my $beside ('127.0.0.1:' . free_port(), fake_server(sub { return undef }), f
                 return $token ? undef : json('{"error":"etcdserver: invalid auth token","message":"etcdserver: invalid auth token","code":16}', '401 x');
             }
             return json("{$header,\"token\":\"t.1\"}") if $token;
-            return undef if $path eq '/v3/watch';
+            if ($path eq '/v3/watch') {
+                # Confirmed, and then silent.
+                my $watches = () = $body =~ /create_request/g;
+                return \join '', "HTTP/1.1 200 OK\r\n\r\n", map { "{\"result\":{$header,\"watch_id\":\"$_\",\"created\":true}}\n" } 0 .. $watches - 1;
+            }
             spew($asked, $name);
             my $etcd = IO::Socket::INET->new(PeerAddr => $real) or return undef;
             print $etcd "POST $path HTTP/1.0\r\nContent-Length: ", length $body, "\r\n\r\n$body";
