@@ -12,8 +12,8 @@ plan skip_all => 'no podman: install podman and runc' if (eval { run(['podman', 
 etcd_need();
 etcd_start();
 
-# A place of its own, so that nothing is left in the machine's. Few limits can be raised where we are in a container ourselves.
-my @podman = ('podman', '--root', "$dir/store", '--runroot', "$dir/run", '--runtime', 'runc', '--cgroup-manager', 'cgroupfs');
+# A place of its own, so that nothing is left in the machine's, not even a mount. Few limits can be raised where we are in a container ourselves.
+my @podman = ('podman', '--root', "$dir/store", '--runroot', "$dir/run", '--storage-driver', 'vfs', '--runtime', 'runc', '--cgroup-manager', 'cgroupfs');
 my @confined = ('--network', 'host', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1000:1000');
 my $serial = 0;
 my @containers;
