@@ -26,18 +26,23 @@ sub ours { return grep { -d } map { "$mount$own/etcdlocker.$_->{pid}" } @_ }
 }
 
 SKIP: {
-    skip 'no pid namespace to be had', 3 if system('unshare -p -f --mount-proc true 2> /dev/null') != 0;
-    # Two that are PID 1 in one and the same cgroup want the same name there.
-    my @both = map { my $n = $_; start(['unshare', '-p', '-f', '--mount-proc', '--kill-child', $locker, '-v', '-e', etcd_endpoint(), '-k', "$key/pid1-$n", '-g', '100ms', '--', 'sh', '-c', "trap '' TERM; echo on; while :; do sleep 0.05; done"]) } 1, 2;
+    skip 'no namespaces to be had', 4 if system('unshare -m -C -p -f --mount-proc true 2> /dev/null') != 0;
+    # Two that are PID 1 in one and the same cgroup, which is a root for them, want the same name there.
+    my $place = "$mount$own/eltest-shared$$";
+    mkdir $place or die "$place: $!";
+    my @both = map { my $n = $_; start(['unshare', '-m', '-C', '-p', '-f', '--mount-proc', '--kill-child', 'sh', '-c', "umount -l $mount && mount -t cgroup2 none $mount && exec \"\$@\"", 'sh',
+        $locker, '-v', '-e', etcd_endpoint(), '-k', "/pid1/$n", '-g', '100ms', '--', 'sh', '-c', "trap '' TERM; echo on; while :; do sleep 0.05; done"],
+        before => sub { spew("$place/cgroup.procs", $$) }) } 1, 2;
     wait_until(sub { slurp($_->{out}) =~ /on/ }, 10, 'a command') for @both;
     my ($without) = grep { slurp($_->{err}) =~ /no cgroup of our own/ } @both;
     my ($with) = grep { slurp($_->{err}) !~ /no cgroup of our own/ } @both;
-    ok $without && $with, 'one of them has it' or skip 'both or none have', 2;
+    ok $without && $with, 'one of them has it' or skip 'both or none have', 3;
     kill 'TERM', children_of($without->{pid});
     is finish($without), 143, 'the other one is killed all the same, by other means';
     ok !wait_until(sub { !alive($with->{pid}) }, 0.3), 'which does not kill the first';
     kill 'TERM', children_of($with->{pid});
     finish($with);
+    ok wait_until(sub { rmdir $place }, 5), 'and nothing is left there';
 }
 
 {
