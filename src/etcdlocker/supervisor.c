@@ -201,7 +201,7 @@ perform(struct supervisor *sup, enum sup_action action)
 }
 
 /* An end after which COMMAND is started again, or with RELOCKS the lock waited for again, is no cause of ours: what
- * comes before that is. */
+ * comes before that is. A CAUSE_TOLD that is set after this gives way to nothing: nothing is started any more. */
 static void
 supersede(struct supervisor *sup, bool relocks)
 {
@@ -216,24 +216,17 @@ set_lost(struct supervisor *sup)
 	outcome_set(&sup->outcome, CAUSE_LOST, 0, "lock %.200s lost: %s", sup->options->key, etcdlock_error(sup->lock));
 }
 
-/* We go by signal SIGNO, whatever else would have come. Nothing is started after this, for it gives way to nothing. */
-static void
-set_told(struct supervisor *sup, int signo, const char *text)
-{
-	supersede(sup, true);
-	outcome_set(&sup->outcome, CAUSE_TOLD, signo, "%s", text);
-}
-
 /* Whoever types Ctrl-C does not want it started again. */
 static void
 heed_terminal(struct supervisor *sup)
 {
-	char name[SIGNAL_NAME], text[sizeof("ended by signal  from the terminal") + SIGNAL_NAME];
+	const int typed = sup->command.typed;
+	char name[SIGNAL_NAME];
 
-	if (sup->command.typed == 0)
+	if (typed == 0)
 		return;
-	snprintf(text, sizeof(text), "ended by signal %s from the terminal", signal_name(sup->command.typed, name));
-	set_told(sup, sup->command.typed, text);
+	supersede(sup, true);
+	outcome_set(&sup->outcome, CAUSE_TOLD, typed, "ended by signal %s from the terminal", signal_name(typed, name));
 }
 
 static void
@@ -313,7 +306,7 @@ static void
 on_one_signal(struct supervisor *sup, int signo)
 {
 	bool again = sup->stop_signal != 0;
-	char name[SIGNAL_NAME], text[sizeof("ended by signal ") + SIGNAL_NAME];
+	char name[SIGNAL_NAME];
 
 	log_msg(sup->log, LEVEL_DEBUG, "got signal %s", signal_name(signo, name));
 	/* When a terminal goes, the kernel says so, and a shell says it again: nobody is impatient. */
@@ -321,8 +314,8 @@ on_one_signal(struct supervisor *sup, int signo)
 		return;
 	if (is_stop_signal(sup, signo)) {
 		sup->stop_signal = signo;
-		snprintf(text, sizeof(text), "ended by signal %s", signal_name(signo, name));
-		set_told(sup, signo, text);
+		supersede(sup, true);
+		outcome_set(&sup->outcome, CAUSE_TOLD, signo, "ended by signal %s", signal_name(signo, name));
 		handle(sup, again ? EV_STOP_AGAIN : EV_STOP);
 		return;
 	}
@@ -349,7 +342,8 @@ on_lifeline(evutil_socket_t fd, short what, void *arg)
 	if (len != 0)
 		return;
 	event_del(sup->lifeline_event);
-	set_told(sup, SIGKILL, "our main process was killed: killing the command");
+	supersede(sup, true);
+	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our main process was killed: killing the command");
 	handle(sup, sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING ? EV_STOP : EV_LOST);
 }
 

@@ -30,6 +30,9 @@ sub refused {
     return $run;
 }
 
+# How often OWNER has renewed its lease by now.
+sub renewed { my ($owner) = @_; my $count = () = slurp($owner->{err}) =~ /renewed/g; return $count }
+
 # --- TLS alone ---
 
 {
@@ -68,8 +71,8 @@ sub refused {
         ok wait_until(sub { -e $file }, 10), 'relative names: a holder' or diag slurp($owner->{err});
         etcd_stop($etcd, 'KILL');
         $etcd = etcd_start(secure => 1, arguments => \@mutual, %$etcd{qw(port peer data)});
-        my $before = () = slurp($owner->{err}) =~ /renewed/g;
-        ok wait_until(sub { (() = slurp($owner->{err}) =~ /renewed/g) > $before }, 10), 'renews over new connections';
+        my $before = renewed($owner);
+        ok wait_until(sub { renewed($owner) > $before }, 10), 'renews over new connections';
         unlink $file;
         is finish($owner), 42, 'and ends as it likes';
     }
@@ -263,9 +266,9 @@ sub renews {
     wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter to queue');
     etcdctl('user', 'passwd', '--interactive=false', 'carol', { stdin => spew("$dir/second", 'second') });
     ok wait_until(sub { 2 == grep { slurp($_->{err}) =~ /etcd gives user carol no token/ } $owner, $waiter }, 20), 'both are told that it is not good any more';
-    my $before = () = slurp($owner->{err}) =~ /renewed/g;
+    my $before = renewed($owner);
     spew($own, "second\n");
-    ok wait_until(sub { (() = slurp($owner->{err}) =~ /renewed/g) > $before }, 10), 'the holder goes on with the new one';
+    ok wait_until(sub { renewed($owner) > $before }, 10), 'the holder goes on with the new one';
     release($owner, 'and ends as it likes');
     is finish($waiter, 30), 0, 'so does the waiter' or diag $waiter->{stderr};
     # One that cannot get better.
@@ -443,8 +446,8 @@ SKIP: {
     http($etcd, 'PUT', '/v2/auth/users/root', '{"user":"root","password":"other"}', $root);
     ok wait_until(sub { slurp($owner->{err}) =~ /Insufficient credentials/ }, 10), 'v2: the old password is not taken any more';
     spew($changing, "other\n");
-    my $before = () = slurp($owner->{err}) =~ /renewed/g;
-    ok wait_until(sub { (() = slurp($owner->{err}) =~ /renewed/g) > $before }, 10), 'the new one is';
+    my $before = renewed($owner);
+    ok wait_until(sub { renewed($owner) > $before }, 10), 'the new one is';
     # And once more, between the last renewal and the release.
     kill 'TERM', $owner->{pid};
     is finish($owner), 143, 'and the lock was kept';
