@@ -73,27 +73,47 @@ descriptors_note_inherited(void)
 	closedir(dir);
 }
 
+/* Does what FLAGS say to FIRST to LAST, as close_range(2) has it. */
 static void
-hide(unsigned first, unsigned last)
+treat(unsigned first, unsigned last, unsigned flags)
 {
-	if (first > last || close_range(first, last, CLOSE_RANGE_CLOEXEC) == 0)
+	if (first > last || close_range(first, last, (int)flags) == 0)
 		return;
 	/* Linux 5.10 has no CLOSE_RANGE_CLOEXEC. */
 	for (unsigned fd = first; fd <= last && fd < INHERITED; fd++)
 		(void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
 }
 
-void
-descriptors_hide_ours(void)
+/* Treats all from 3 on that were not noted, but KEPT. */
+static void
+treat_ours(int kept, unsigned flags)
 {
 	unsigned first = 3;
 
-	for (size_t i = 0; i < inherited_count; i++) {
-		hide(first, (unsigned)inherited[i] - 1);
-		first = (unsigned)inherited[i] + 1;
+	for (size_t i = 0; i <= inherited_count; i++) {
+		unsigned last = i < inherited_count ? (unsigned)inherited[i] - 1
+		    : inherited_count < INHERITED   ? ~0U
+						    : 0;
+
+		if (kept >= (int)first && (unsigned)kept <= last) {
+			treat(first, (unsigned)kept - 1, flags);
+			first = (unsigned)kept + 1;
+		}
+		treat(first, last, flags);
+		first = last + 2;
 	}
-	if (inherited_count < INHERITED)
-		hide(first, ~0U);
+}
+
+void
+descriptors_hide_ours(void)
+{
+	treat_ours(-1, CLOSE_RANGE_CLOEXEC);
+}
+
+void
+descriptors_close_ours(int kept)
+{
+	treat_ours(kept, 0);
 }
 
 void

@@ -13,7 +13,10 @@ void descriptors_note_inherited(void);
  * before exec; async-signal-safe. */
 void descriptors_hide_ours(void);
 
-/* Close those, once COMMAND has its own: else we would keep its pipes open and its mounts busy. */
+/* Close every descriptor from 3 on that was not noted, but KEPT: for a child that has its own. */
+void descriptors_close_ours(int kept);
+
+/* Close those that were noted, once COMMAND has its own: else we would keep its pipes open and its mounts busy. */
 void descriptors_close_inherited(void);
 
 /* The lowest number from FIRST on that COMMAND has no descriptor of. */

@@ -1,11 +1,10 @@
 #include "child/spawn.h"
 
-#include "base/coverage.h"
+#include "child/cgroup.h"
 #include "child/descriptors.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -13,6 +12,8 @@ const char *
 spawn_stage_text(enum spawn_stage stage)
 {
 	switch (stage) {
+	case SPAWN_PROCESS:
+		return "making a process for it";
 	case SPAWN_GROUP:
 		return "making a process group for it";
 	case SPAWN_PARENT:
@@ -25,14 +26,12 @@ spawn_stage_text(enum spawn_stage stage)
 	return "starting it";
 }
 
+/* The child's memory is the parent's. */
 __attribute__((noreturn)) static void
-fail(int report, enum spawn_stage stage, int errnum)
+fail(const struct spawn *spawn, enum spawn_stage stage, int errnum)
 {
-	const struct spawn_failure failure = { .stage = stage, .errnum = errnum };
-
-	/* Nobody is left to tell where this fails. */
-	if (write(report, &failure, sizeof(failure)) == -1)
-		_exit(126);
+	spawn->failure->stage = stage;
+	spawn->failure->errnum = errnum;
 	_exit(127);
 }
 
@@ -51,59 +50,44 @@ write_pid(char text[SPAWN_PID], pid_t pid)
 	*text = '\0';
 }
 
-/* In the child: only async-signal-safe calls, for the resolver's threads may have held any lock at the fork. */
-__attribute__((noreturn)) static void
-become_command(const struct spawn *spawn, pid_t parent, int report)
+struct start {
+	const struct spawn *spawn;
+	pid_t parent;
+};
+
+/* In the child, as vfork(2) has it: nothing of the parent's may be changed but what it expects. */
+static void
+become_command(void *arg)
 {
+	const struct start *start = arg;
+	const struct spawn *spawn = start->spawn;
+
 	if (setpgid(0, 0) == -1)
-		fail(report, SPAWN_GROUP, errno);
+		fail(spawn, SPAWN_GROUP, errno);
+	atomic_store(spawn->leader, getpid());
 	/* Every signal is blocked, so SIGTTOU does not stop us. A terminal that has gone is no reason to fail. */
 	if (spawn->tty != -1)
 		(void)tcsetpgrp(spawn->tty, getpid());
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
-		fail(report, SPAWN_PARENT, errno);
-	if (getppid() != parent)
-		fail(report, SPAWN_PARENT, ESRCH);
+		fail(spawn, SPAWN_PARENT, errno);
+	if (getppid() != start->parent)
+		fail(spawn, SPAWN_PARENT, ESRCH);
 	descriptors_hide_ours();
 	for (size_t i = 0; i < spawn->pass_count; i++)
 		if (dup2(spawn->pass[i].from, spawn->pass[i].to) == -1)
-			fail(report, SPAWN_DESCRIPTORS, errno);
+			fail(spawn, SPAWN_DESCRIPTORS, errno);
 	signals_restore(spawn->signals);
 	if (spawn->own_pid != NULL)
 		write_pid(spawn->own_pid, getpid());
-	coverage_record();
 	execvpe(spawn->argv[0], spawn->argv, spawn->envp);
-	fail(report, SPAWN_EXEC, errno);
+	fail(spawn, SPAWN_EXEC, errno);
 }
 
 pid_t
-spawn_start(const struct spawn *spawn, int *report)
+spawn_start(const struct spawn *spawn)
 {
-	pid_t parent = getpid(), pid;
-	int ends[2], saved;
+	struct start start = { .spawn = spawn, .parent = getpid() };
 
-	if (pipe2(ends, O_CLOEXEC) == -1)
-		return -1;
-	/* Out of the way of what is passed on. */
-	ends[1] = descriptors_move_above(ends[1], spawn->pass_count > 0 ? SPAWN_PASS_MAX : 2);
-	if (ends[1] == -1) {
-		saved = errno;
-		close(ends[0]);
-		errno = saved;
-		return -1;
-	}
-	pid = cgroup_fork(spawn->cgroup);
-	if (pid == 0)
-		become_command(spawn, parent, ends[1]);
-	saved = errno;
-	close(ends[1]);
-	if (pid == -1 || fcntl(ends[0], F_SETFL, O_NONBLOCK) == -1) {
-		close(ends[0]);
-		errno = saved;
-		return -1;
-	}
-	/* In both, whoever comes first: a signal to the group must not be lost. It has gone on where this fails. */
-	(void)setpgid(pid, pid);
-	*report = ends[0];
-	return pid;
+	*spawn->failure = (struct spawn_failure){ .stage = SPAWN_GROUP };
+	return cgroup_vfork(spawn->cgroup, become_command, &start);
 }

@@ -2,23 +2,22 @@
 #ifndef CHILD_SPAWN_H
 #define CHILD_SPAWN_H
 
-#include "child/cgroup.h"
 #include "child/signals.h"
 
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /* What a child was doing when it could not go on. */
-enum spawn_stage { SPAWN_GROUP, SPAWN_PARENT, SPAWN_DESCRIPTORS, SPAWN_EXEC };
+enum spawn_stage { SPAWN_PROCESS, SPAWN_GROUP, SPAWN_PARENT, SPAWN_DESCRIPTORS, SPAWN_EXEC };
 
-/* What comes over the report pipe where COMMAND could not be started. */
+/* Why COMMAND could not be started. */
 struct spawn_failure {
 	enum spawn_stage stage;
-	int errnum;
+	int errnum; /* 0: it was started */
 };
 
-/* A descriptor of ours, FROM (above SPAWN_PASS_MAX), that COMMAND gets as TO (up to SPAWN_PASS_MAX). */
+/* A descriptor of ours, FROM, that COMMAND gets as TO (up to SPAWN_PASS_MAX). */
 struct spawn_pass {
 	int from, to;
 };
@@ -31,17 +30,20 @@ struct spawn {
 	char *const *argv; /* argv[0] is looked up in PATH, as execvp(3) does */
 	char *const *envp;
 	const struct signal_state *signals; /* what COMMAND is to have */
-	const struct cgroup *cgroup;        /* to be in */
-	const struct spawn_pass *pass;      /* PASS_COUNT of them */
+	int cgroup;                         /* a directory of cgroup v2 to be in, or -1 */
+	const struct spawn_pass *pass;      /* PASS_COUNT of them, FROM above SPAWN_PASS_MAX */
 	size_t pass_count;
 	char *own_pid; /* a place in ENVP for SPAWN_PID bytes, which get COMMAND's pid; or NULL */
 	int tty;       /* the terminal to be in the foreground of, or -1 */
+	/* Both in memory that is shared with children: where COMMAND's pid goes before it runs, and what went wrong. */
+	_Atomic pid_t *leader;
+	struct spawn_failure *failure;
 };
 
-/* Fork and exec. Returns the pid, leader of a process group of its own, and in *REPORT a non-blocking descriptor:
- * end of file on it means that the exec has worked, a struct spawn_failure why not. Returns -1 with errno where not
- * even a process could be made. The child dies with the calling thread. */
-__attribute__((warn_unused_result)) pid_t spawn_start(const struct spawn *spawn, int *report);
+/* vfork(2) and exec; returns when one of them is over. Returns the pid, leader of a process group of its own, and in
+ * *FAILURE whether it runs: where not, the child has exited. Returns -1 with errno where not even a process could be
+ * made. The child dies with the calling thread. Not for a process with other threads. */
+__attribute__((warn_unused_result)) pid_t spawn_start(const struct spawn *spawn);
 
 /* "executing" and the like, for a message with the errno. */
 const char *spawn_stage_text(enum spawn_stage stage);

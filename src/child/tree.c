@@ -1,17 +1,19 @@
 #include "child/tree.h"
-#include "child/signals.h"
+
+#include "child/proc.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* So often the tree is stopped before it is killed, at most, while it grows from one look to the next. */
+#define STOP_ROUNDS 8
 
 int
 tree_adopt(void)
@@ -20,7 +22,7 @@ tree_adopt(void)
 }
 
 enum tree_news
-tree_wait(struct tree *tree, int *status)
+tree_wait(pid_t leader, int *status)
 {
 	pid_t pid;
 
@@ -31,161 +33,182 @@ tree_wait(struct tree *tree, int *status)
 		return TREE_EMPTY;
 	if (pid == 0)
 		return TREE_NOTHING;
-	if (WIFSTOPPED(*status))
-		return pid == tree->leader ? TREE_STOPPED : TREE_OTHER;
-	if (pid != tree->leader)
+	if (pid != leader)
 		return TREE_OTHER;
-	tree->reaped = true;
-	return TREE_LEADER;
-}
-
-/* A process that has gone, or changed its user so that it is beyond us, is no failure of ours. */
-static void
-send(const struct tree *tree, pid_t pid, int signo)
-{
-	char name[SIGNAL_NAME];
-
-	if (kill(pid, signo) == -1 && errno != ESRCH)
-		log_errno(tree->log, LEVEL_WARNING, errno, "cannot send %s to process %d", signal_name(signo, name),
-		    (int)pid);
+	return WIFSTOPPED(*status) ? TREE_STOPPED : TREE_LEADER;
 }
 
 void
-tree_signal_leader(struct tree *tree, int signo, bool asks_to_end)
+tree_spare_no_more(struct tree_spared *spared, pid_t pid)
 {
-	if (tree->leader == 0 || tree->reaped)
-		return;
-	send(tree, tree->leader, signo);
-	if (asks_to_end)
-		send(tree, tree->leader, SIGCONT);
+	for (size_t i = 0; i < spared->count; i++)
+		if (spared->pids[i] == pid)
+			spared->pids[i--] = spared->pids[--spared->count];
 }
 
-/* Reads the parent's pid out of /proc/PID/stat: the second field behind the last ')'. */
-static pid_t
-read_parent(pid_t pid)
+static bool
+is_spared(const struct tree_spared *spared, pid_t pid)
 {
-	char path[32], buf[512], *end;
-	ssize_t len;
-	int fd, parent = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return 0;
-	len = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	if (len <= 0)
-		return 0;
-	buf[len] = '\0';
-	end = strrchr(buf, ')');
-	return end != NULL && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+	for (size_t i = 0; spared != NULL && i < spared->count; i++)
+		if (spared->pids[i] == pid)
+			return true;
+	return false;
 }
 
-/* What getdents64(2) writes. opendir(3) would need memory, and killing must not. */
-struct proc_entry {
-	uint64_t inode;
-	int64_t offset;
-	unsigned short length;
-	unsigned char type;
-	char name[];
+/* What a walk through the tree does with each process. */
+struct walk {
+	const struct tree_spared *spared;
+	void (*found)(void *arg, pid_t pid, pid_t parent);
+	void *arg;
+	size_t count;
 };
 
 static bool
-is_stranger(const struct tree_strangers *strangers, pid_t pid)
+visit(void *arg, pid_t pid, pid_t parent)
 {
-	for (size_t i = 0; strangers != NULL && i < strangers->count; i++)
-		if (strangers->pids[i] == pid)
-			return true;
-	return false;
-}
+	struct walk *walk = arg;
 
-/* True where we are above PID, which may be gone by now, without a stranger between. */
-static bool
-is_descendant(pid_t pid, pid_t root, const struct tree_strangers *strangers)
-{
-	/* Bounded, for ids can be reused while we climb. */
-	for (int depth = 0; depth < 1000 && pid > 1 && !is_stranger(strangers, pid); depth++) {
-		pid = read_parent(pid);
-		if (pid == root)
-			return true;
-	}
-	return false;
-}
-
-/* An empty directory is no /proc, and that of another pid namespace has other processes under our numbers. */
-static bool
-is_our_proc(void)
-{
-	char self[16];
-	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
-
-	if (len == -1)
+	if (walk->spared != NULL && walk->spared->alone == pid)
+		return true;
+	if (is_spared(walk->spared, pid))
 		return false;
-	self[len] = '\0';
-	return atoi(self) == getpid();
+	walk->count++;
+	walk->found(walk->arg, pid, parent);
+	return true;
+}
+
+static ssize_t
+walk_tree(const struct tree_spared *spared, void (*found)(void *arg, pid_t pid, pid_t parent), void *arg)
+{
+	struct walk walk = { .spared = spared, .found = found, .arg = arg };
+
+	return proc_each_descendant(visit, &walk) == -1 ? -1 : (ssize_t)walk.count;
+}
+
+static void
+note_spared(void *arg, pid_t pid, pid_t parent)
+{
+	struct tree_spared *spared = arg;
+
+	/* Where there is no room any more it is not spared; what is below one that is needs no room. */
+	if (parent == getpid() && spared->count < sizeof(spared->pids) / sizeof(spared->pids[0]))
+		spared->pids[spared->count++] = pid;
 }
 
 int
-tree_each_descendant(const struct tree_strangers *strangers, void (*found)(void *arg, pid_t pid), void *arg)
+tree_spare_all(struct tree_spared *spared)
 {
-	_Alignas(struct proc_entry) char buf[4096];
-	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ssize_t len;
-
-	if (fd == -1)
-		return -1;
-	if (!is_our_proc()) {
-		close(fd);
-		return -1;
-	}
-	while ((len = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
-		for (ssize_t at = 0; at < len;) {
-			const struct proc_entry *entry = (const struct proc_entry *)(buf + at);
-			pid_t pid = atoi(entry->name);
-
-			if (pid > 0 && is_descendant(pid, getpid(), strangers))
-				found(arg, pid);
-			at += entry->length;
-		}
-	}
-	close(fd);
-	return 0;
-}
-
-static void
-signal_group(const struct tree *tree, int signo)
-{
-	if (tree->leader != 0 && kill(-tree->leader, signo) == -1 && errno != ESRCH)
-		log_errno(tree->log, LEVEL_WARNING, errno, "cannot signal the command's process group");
-}
-
-struct signalling {
-	const struct tree *tree;
-	int signo;
-};
-
-static void
-signal_one(void *arg, pid_t pid)
-{
-	const struct signalling *signalling = arg;
-	const struct tree *tree = signalling->tree;
-
-	/* The living leader's group has got it already. */
-	if (tree->reaped || getpgid(pid) != tree->leader)
-		send(tree, pid, signalling->signo);
+	return walk_tree(NULL, note_spared, spared) == -1 ? -1 : 0;
 }
 
 void
-tree_signal_all(struct tree *tree, int signo)
+tree_spare_alone(struct tree_spared *spared, pid_t pid)
 {
-	struct signalling signalling = { .tree = tree, .signo = signo };
+	spared->alone = pid;
+}
 
-	if (signo == SIGKILL)
-		cgroup_kill(tree->cgroup);
-	/* The group first: that is at once, whatever /proc is like. Once its leader is reaped the group's id may have
-	 * gone to somebody else: then it is used only where there is no /proc to tell. */
-	if (!tree->reaped)
-		signal_group(tree, signo);
-	if (tree_each_descendant(NULL, signal_one, &signalling) == -1 && tree->reaped)
-		signal_group(tree, signo);
+static void
+send(pid_t pid, pid_t parent, int signo)
+{
+	pid_t now;
+	int fd;
+
+	if (parent == getpid()) {
+		kill(pid, signo);
+		return;
+	}
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd == -1)
+		return;
+	/* The pidfd is of whoever has the number now: is that the one that was found? Its parent may have died. */
+	now = proc_parent(pid);
+	if (now != 0 && (now == parent || now == getpid() || now == proc_parent(parent)))
+		(void)syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0);
+	close(fd);
+}
+
+static void
+signal_one(void *arg, pid_t pid, pid_t parent)
+{
+	send(pid, parent, *(const int *)arg);
+}
+
+ssize_t
+tree_signal(const struct tree_spared *spared, int signo)
+{
+	return walk_tree(spared, signal_one, &signo);
+}
+
+ssize_t
+tree_kill(const struct tree_spared *spared)
+{
+	ssize_t before = 0, count;
+
+	for (int round = 0; round < STOP_ROUNDS; round++) {
+		count = tree_signal(spared, SIGSTOP);
+		if (count <= before)
+			break;
+		before = count;
+	}
+	return tree_signal(spared, SIGKILL);
+}
+
+void
+tree_hurry(void)
+{
+	/* Allowed to root; for others it is as it was. */
+	(void)setpriority(PRIO_PROCESS, 0, -20);
+}
+
+/* --- what is left --- */
+
+static void
+note_survivor(void *arg, pid_t pid, pid_t parent)
+{
+	struct tree_survivor *survivor = arg;
+
+	(void)parent;
+	if (proc_state(pid) == 'Z' || proc_state(pid) == 'X')
+		return;
+	if (survivor->pid == 0)
+		survivor->pid = pid;
+	else
+		survivor->others++;
+}
+
+static void
+explain(struct tree_survivor *survivor)
+{
+	char *why = survivor->reason;
+	const size_t size = sizeof(survivor->reason);
+	char state = proc_state(survivor->pid);
+	unsigned user = 0;
+	pid_t tracer = proc_tracer(survivor->pid);
+
+	if (kill(survivor->pid, 0) == -1 && errno == EPERM && proc_user(survivor->pid, &user))
+		snprintf(why, size, "it runs as user %u, whom user %u may not signal; end it as that user or as root",
+		    user, (unsigned)geteuid());
+	else if (state == 0)
+		snprintf(why, size, "/proc hides it from us, so that nothing is known of it; root can see it");
+	else if (proc_is_frozen(survivor->pid))
+		snprintf(why, size, "its cgroup is frozen; thaw it");
+	else if (state == 'D')
+		snprintf(why, size,
+		    "it sleeps in the kernel (state D), perhaps on a file system or a disk that does not answer; repair that");
+	else if (tracer > 0)
+		snprintf(why, size, "process %d traces it; end that one", (int)tracer);
+	else
+		snprintf(why, size, "it got SIGKILL and has not died yet (state %c)", state);
+}
+
+bool
+tree_find_survivor(const struct tree_spared *spared, struct tree_survivor *survivor)
+{
+	*survivor = (struct tree_survivor){ 0 };
+	walk_tree(spared, note_survivor, survivor);
+	if (survivor->pid == 0)
+		return false;
+	proc_name(survivor->pid, survivor->name, sizeof(survivor->name));
+	explain(survivor);
+	return true;
 }

@@ -1,23 +1,17 @@
-/* COMMAND and everything that it started: signalling and reaping all of it.
+/* COMMAND and everything that it started: found, signalled, killed and reaped.
  *
- * We are a child subreaper, so whatever COMMAND leaves behind becomes our child: when waitpid(2) says ECHILD,
- * everything is dead. */
+ * The keeper, the supervisor and the sentinel are child subreapers (prctl(2)), one above the other: what COMMAND leaves
+ * behind becomes the child of the nearest of them that lives. When waitpid(2) says ECHILD there, everything is dead.
+ * Nothing here needs memory, for killing must not fail for want of it. */
 #ifndef CHILD_TREE_H
 #define CHILD_TREE_H
-
-#include "base/log.h"
-#include "child/cgroup.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-struct tree {
-	pid_t leader; /* COMMAND; its group has the same id. 0: not started */
-	bool reaped;  /* COMMAND itself is gone */
-	const struct cgroup *cgroup;
-	const struct logger *log;
-};
+/* Become the subreaper of what is started later. Returns 0, or -1 with errno. */
+__attribute__((warn_unused_result)) int tree_adopt(void);
 
 /* What waitpid(2) told. */
 enum tree_news {
@@ -28,29 +22,47 @@ enum tree_news {
 	TREE_EMPTY    /* no process of the tree is left */
 };
 
-/* Become the subreaper of what is started later. Returns 0, or -1 with errno. */
-__attribute__((warn_unused_result)) int tree_adopt(void);
-
-/* The next piece of news; call it until it says TREE_NOTHING or TREE_EMPTY. */
-enum tree_news tree_wait(struct tree *tree, int *status);
-
-/* Send SIGNO to COMMAND; where it ASKS_TO_END, followed by CONT, for a stopped process gets nothing else. */
-void tree_signal_leader(struct tree *tree, int signo, bool asks_to_end);
-
-/* Send SIGNO to every process of the tree: the group and every descendant found under /proc. Returns how many
- * were found outside the group. */
-
-/* Send SIGNO to every process of the tree: the group, and every descendant of ours found under /proc. */
-void tree_signal_all(struct tree *tree, int signo);
+/* The next piece of news of our children, of whom LEADER is COMMAND (0: none is). Call it until it says TREE_NOTHING or
+ * TREE_EMPTY. */
+enum tree_news tree_wait(pid_t leader, int *status);
 
 /* Processes that are to be left alone, with all that is below them. */
-struct tree_strangers {
+struct tree_spared {
 	pid_t pids[64];
 	size_t count;
+	pid_t alone; /* is left alone itself, and what is below it is not; 0: none */
 };
 
-/* Call FOUND for every process below us but STRANGERS (NULL: none). Needs no memory. Returns 0, or -1 where there is no
- * /proc of our own pid namespace. */
-int tree_each_descendant(const struct tree_strangers *strangers, void (*found)(void *arg, pid_t pid), void *arg);
+/* Leave all that we have below us now alone. Returns 0, or -1 where there is no /proc of our own pid namespace. */
+int tree_spare_all(struct tree_spared *spared);
+
+/* Leave PID alone, but not what is below it. */
+void tree_spare_alone(struct tree_spared *spared, pid_t pid);
+
+/* Its number may be given to anybody from now on. */
+void tree_spare_no_more(struct tree_spared *spared, pid_t pid);
+
+/* Send SIGNO to every process below us but SPARED (NULL: none). Our own children get it by their number, which only we
+ * can free; all others through a pidfd, looked at once more, so that no number that was given to somebody else is hit.
+ * Returns how many processes there were, or -1 where there is no /proc of our own pid namespace. */
+ssize_t tree_signal(const struct tree_spared *spared, int signo);
+
+/* One round of killing: SIGSTOP for all first, for what is stopped starts nothing new, then SIGKILL. Returns what
+ * tree_signal() does. Call it again, without a pause as long as something dies, until waitpid(2) says ECHILD. */
+ssize_t tree_kill(const struct tree_spared *spared);
+
+/* Ask the kernel to run us before others, as far as it lets us: what is to be killed must not outrun us. */
+void tree_hurry(void);
+
+/* A process that SIGKILL has not ended. */
+struct tree_survivor {
+	pid_t pid;
+	size_t others;    /* so many more there are */
+	char name[32];    /* printable; "?" where /proc does not tell */
+	char reason[160]; /* why, and what to do; completes "cannot be killed: " */
+};
+
+/* Find a process below us that is not SPARED and not dead. False where there is none to be seen. */
+bool tree_find_survivor(const struct tree_spared *spared, struct tree_survivor *survivor);
 
 #endif

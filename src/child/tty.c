@@ -22,14 +22,14 @@ foreground(int fd)
 }
 
 void
-tty_take_back(int tty, pid_t group)
+tty_take_back(int tty, pid_t group, pid_t home)
 {
 	pid_t current = foreground(tty);
 
 	/* A group of which nobody is left was one that COMMAND had made. SIGTTOU is blocked in us, so that a group in
 	 * the background may do this. */
 	if (current > 0 && (current == group || (kill(-current, 0) == -1 && errno == ESRCH)))
-		(void)tcsetpgrp(tty, getpgrp());
+		(void)tcsetpgrp(tty, home);
 }
 
 static void
@@ -38,21 +38,21 @@ on_look(void *arg)
 	struct tty *tty = arg;
 	pid_t group = foreground(tty->fd);
 
-	if (group != -1 && (group == getpgrp() || group == tty->tree->leader)) {
-		(void)tcsetpgrp(tty->fd, tty->tree->leader);
+	if (group != -1 && (group == tty->home || group == tty->leader)) {
+		(void)tcsetpgrp(tty->fd, tty->leader);
 		tty->given = true;
-		tree_signal_all(tty->tree, SIGCONT);
+		keeper_signal_all(tty->keeper, SIGCONT);
 	} else if (group != -1) {
 		timer_arm(tty->loop, &tty->look, clock_now() + LOOK_PAUSE);
 	}
 }
 
 void
-tty_init(struct tty *tty, struct loop *loop, struct tree *tree)
+tty_init(struct tty *tty, struct loop *loop, const struct keeper *keeper, pid_t home)
 {
 	int fd = tty_open();
 
-	*tty = (struct tty){ .fd = -1, .had = fd != -1, .loop = loop, .tree = tree };
+	*tty = (struct tty){ .fd = -1, .had = fd != -1, .home = home, .loop = loop, .keeper = keeper };
 	if (fd != -1)
 		close(fd);
 	timer_init(&tty->look, on_look, tty);
@@ -62,7 +62,7 @@ int
 tty_for_start(struct tty *tty)
 {
 	tty->fd = tty_open();
-	tty->given = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && foreground(tty->fd) == getpgrp();
+	tty->given = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && foreground(tty->fd) == tty->home;
 	return tty->given ? tty->fd : -1;
 }
 
@@ -95,9 +95,9 @@ tty_on_stopped(struct tty *tty, int signo)
 {
 	if (signo == SIGTTIN || signo == SIGTTOU)
 		on_look(tty);
-	if (signo != SIGTSTP || foreground(tty->fd) != tty->tree->leader)
+	if (signo != SIGTSTP || foreground(tty->fd) != tty->leader)
 		return false;
-	tree_signal_all(tty->tree, SIGCONT);
+	keeper_signal_all(tty->keeper, SIGCONT);
 	return true;
 }
 
@@ -105,7 +105,7 @@ void
 tty_on_ended(struct tty *tty)
 {
 	timer_disarm(tty->loop, &tty->look);
-	tty_take_back(tty->fd, tty->tree->leader);
+	tty_take_back(tty->fd, tty->leader, tty->home);
 }
 
 void

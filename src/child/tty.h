@@ -2,7 +2,7 @@
 #ifndef CHILD_TTY_H
 #define CHILD_TTY_H
 
-#include "child/tree.h"
+#include "child/keeper.h"
 #include "net/loop.h"
 
 #include <stdbool.h>
@@ -11,24 +11,26 @@
 /* Our controlling terminal as a new close-on-exec descriptor, or -1 where there is none. */
 int tty_open(void);
 
-/* Take the foreground of TTY (-1: there is none) from GROUP, or from a group that does not exist any more, to our own
- * group; where somebody else has it by now, leave it. */
-void tty_take_back(int tty, pid_t group);
+/* Take the foreground of TTY (-1: there is none) from GROUP, or from a group that does not exist any more, to the group
+ * HOME; where somebody else has it by now, leave it. */
+void tty_take_back(int tty, pid_t group, pid_t home);
 
 /* The terminal, as long as COMMAND runs. */
 struct tty {
-	int fd;     /* -1: none */
-	bool had;   /* there was one when we began */
-	bool given; /* COMMAND has had the foreground */
+	int fd;       /* -1: none */
+	bool had;     /* there was one when we began */
+	bool given;   /* COMMAND has had the foreground */
+	pid_t home;   /* the process group that we were started in, and that has the terminal while COMMAND has not */
+	pid_t leader; /* COMMAND, and its process group; 0: not started, or gone */
 	struct loop *loop;
-	struct tree *tree;
+	const struct keeper *keeper;
 	struct timer look;
 };
 
-/* For the commands of TREE. No terminal is open yet. */
-void tty_init(struct tty *tty, struct loop *loop, struct tree *tree);
+/* For the commands of KEEPER. No terminal is open yet. */
+void tty_init(struct tty *tty, struct loop *loop, const struct keeper *keeper, pid_t home);
 
-/* Open the terminal. Returns the descriptor where COMMAND is to start in the foreground: we are there, and stdin and
+/* Open the terminal. Returns the descriptor where COMMAND is to start in the foreground: HOME is there, and stdin and
  * stdout are the terminal. In a pipeline, or in the background of a script, others of our group may want it as well:
  * there COMMAND gets it when it asks for it. Else -1. */
 int tty_for_start(struct tty *tty);

@@ -45,19 +45,53 @@ once_at(nsec at)
 	return (struct itimerspec){ .it_value = { .tv_sec = at / NSEC_PER_SEC, .tv_nsec = at % NSEC_PER_SEC } };
 }
 
+/* How far away the shared deadline is. */
+static nsec
+left(const struct beacon *shared)
+{
+	struct moment now = clock_moment();
+	nsec boot = atomic_load(&shared->kill_by) - now.boot, raw = atomic_load(&shared->kill_by_raw) - now.raw;
+
+	return boot < raw ? boot : raw;
+}
+
+static void
+program(const struct beacon_link *link)
+{
+	struct itimerspec spec = { 0 };
+
+	if (atomic_load(&link->shared->kill_by) != 0)
+		spec = once_at(clock_check_at(left(link->shared)));
+	/* Cannot fail with these arguments; if it did, the sentinel would act too early, never too late. */
+	(void)timerfd_settime(link->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
 void
 beacon_set(struct beacon_link *link, nsec kill_by)
 {
 	nsec act_at = kill_by == 0 ? 0 : kill_by + SENTINEL_LAG;
-	struct itimerspec spec = once_at(act_at), last = once_at(kill_by == 0 ? 0 : act_at + LAST_RESORT_LAG);
+	struct itimerspec last = once_at(kill_by == 0 ? 0 : act_at + LAST_RESORT_LAG);
+	struct moment now = clock_moment();
 
-	/* The memory first: the sentinel looks there when the timer goes off. */
+	/* The memory first: the sentinel looks there when the timer goes off. KILL_BY last, which makes it valid. */
+	atomic_store(&link->shared->kill_by_raw, kill_by == 0 ? NSEC_NEVER : now.raw + (act_at - now.boot));
 	atomic_store(&link->shared->kill_by, act_at);
 	if (kill_by != 0)
 		atomic_store(&link->shared->held, true);
-	/* Cannot fail with these arguments; if it did, the sentinel would act too early, never too late. */
-	(void)timerfd_settime(link->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	program(link);
+	/* The kernel's own timer has CLOCK_BOOTTIME alone. */
 	(void)timer_settime(link->last_resort, TIMER_ABSTIME, &last, NULL);
+}
+
+bool
+beacon_overdue(const struct beacon_link *link)
+{
+	if (atomic_load(&link->shared->kill_by) == 0)
+		return false;
+	if (left(link->shared) <= 0)
+		return true;
+	program(link);
+	return false;
 }
 
 void

@@ -13,10 +13,14 @@
 #include <time.h>
 
 struct beacon {
-	_Atomic int64_t kill_by;         /* when the sentinel must kill the tree; 0: nothing to guard */
-	_Atomic bool held;               /* the lock is or was held */
-	_Atomic bool has_cgroup;         /* COMMAND's is made, by the supervisor */
-	_Atomic pid_t leader;            /* COMMAND, and its process group; 0: not started */
+	/* When the sentinel must kill the tree, on each of the two clocks: whichever comes first. 0: nothing to guard.
+	 */
+	_Atomic int64_t kill_by, kill_by_raw;
+	_Atomic bool held;    /* the lock is or was held */
+	_Atomic bool done;    /* the supervisor's last word: its exit code is true, and nothing is left to do */
+	_Atomic int cgroup;   /* the number of COMMAND's, which the supervisor has made; 0: none */
+	_Atomic pid_t keeper; /* 0: none */
+	_Atomic pid_t leader; /* COMMAND, and its process group; 0: not started */
 	_Atomic int64_t create_revision; /* of OWNER_KEY; 0: nothing in etcd to release */
 	char owner_key[];
 };
@@ -40,6 +44,10 @@ __attribute__((warn_unused_result)) int beacon_attach(struct beacon_link *link);
 /* The supervisor's side: it will have killed the tree by KILL_BY itself, or the sentinel does, a little later; 0: there
  * is none to guard. */
 void beacon_set(struct beacon_link *link, nsec kill_by);
+
+/* The sentinel's side: true where the supervisor has let its deadline pass. Where not, the timer is set to when to look
+ * again. */
+bool beacon_overdue(const struct beacon_link *link);
 
 /* The supervisor's side: OWNER_KEY with CREATE_REVISION is what we have in etcd; 0: nothing. */
 void beacon_set_key(struct beacon_link *link, const char *owner_key, int64_t create_revision);

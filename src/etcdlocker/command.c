@@ -3,29 +3,30 @@
 #include "base/duration.h"
 #include "base/strbuf.h"
 #include "child/descriptors.h"
-#include "child/spawn.h"
-
-#include "etcdlocker/environment.h"
+#include "child/tree.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* SIGKILL again after this, for what was forked meanwhile; twice as long each time up to the second. */
-#define KILL_PAUSE_FIRST (10 * NSEC_PER_MSEC)
-#define KILL_PAUSE_LAST (500 * NSEC_PER_MSEC)
+/* So often the keeper is reminded, and we kill, too. */
+#define KILL_PAUSE (250 * NSEC_PER_MSEC)
 
-/* More than two such pauses. */
+/* And where there is no keeper any more. */
+#define KILL_PAUSE_ALONE (5 * NSEC_PER_MSEC)
+
+/* Several such pauses. */
 #define KILL_HEARTBEAT (1500 * NSEC_PER_MSEC)
 
-/* What is not dead by then sleeps in the kernel, and no signal will reach it. */
-#define KILL_PATIENCE (10 * NSEC_PER_SEC)
+/* A keeper that does not answer for so long cannot do its work: then it has to go, and we do it. */
+#define KEEPER_SILENCE NSEC_PER_SEC
 
-/* What command_start() may be given. */
-#define VARIABLES 8
+/* What lives so long after the lock was lost cannot be killed, and nothing is left to wait for. */
+#define KILL_PATIENCE (10 * NSEC_PER_SEC)
 
 /* By then the first request is under way. */
 #define CGROUP_DELAY NSEC_PER_MSEC
@@ -41,9 +42,10 @@ notify(struct command *command, enum sup_event event)
 static void
 make_cgroup(struct command *command)
 {
-	if (cgroup_make(&command->setup->cgroup))
-		atomic_store(&command->setup->link->shared->has_cgroup, true);
-	else
+	int number = cgroup_make(&command->setup->cgroup);
+
+	atomic_store(&command->setup->link->shared->cgroup, number);
+	if (number == 0)
 		log_msg(command->log, LEVEL_DEBUG, "no cgroup of our own to put the command into");
 }
 
@@ -61,17 +63,6 @@ start_failed(struct command *command, const char *what, int errnum)
 	notify(command, EV_START_FAILED);
 }
 
-static void
-close_report(struct command *command)
-{
-	if (command->report_event != NULL)
-		event_free(command->report_event);
-	command->report_event = NULL;
-	if (command->report_fd != -1)
-		close(command->report_fd);
-	command->report_fd = -1;
-}
-
 /* What was for COMMAND and is not for us: unless it may be started again. */
 static void
 let_go(const struct command *command)
@@ -84,36 +75,6 @@ let_go(const struct command *command)
 	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
 	if (chdir("/") == -1)
 		log_errno(command->log, LEVEL_DEBUG, errno, "cannot change to /");
-}
-
-/* Reads what the child says about its exec, if it has said it by now. */
-static void
-read_report(struct command *command)
-{
-	struct spawn_failure failure;
-	ssize_t len;
-
-	if (command->report_fd == -1)
-		return;
-	len = read(command->report_fd, &failure, sizeof(failure));
-	if (len == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	close_report(command);
-	if (len == sizeof(failure)) {
-		start_failed(command, spawn_stage_text(failure.stage), failure.errnum);
-		return;
-	}
-	let_go(command);
-	notify(command, EV_STARTED);
-	pinger_start(&command->pinger);
-}
-
-static void
-on_report(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	read_report(arg);
 }
 
 static void
@@ -144,82 +105,66 @@ on_ping_failed(void *arg, const char *why)
 	notify(command, EV_PING_FAILED);
 }
 
-/* The environment: VARIABLES, and what the ping channel needs. Returns the pid, or -1 with errno. */
-static pid_t
-spawn_command(struct command *command, char *const variables[], size_t count)
+/* Order it, with the environment's changes: VARIABLES, and what the ping channel needs. Returns 0, or -1 with errno. */
+static int
+order_start(struct command *command, char *const variables[], size_t count)
 {
-	struct spawn spawn = { .argv = command->setup->options->command,
-		.signals = command->setup->signals,
-		.cgroup = &command->setup->cgroup,
-		.pass = command->pinger.far,
-		.pass_count = command->pinger.far_count };
-	char *changes[VARIABLES + PINGER_VARIABLES + 3], **environment = NULL;
-	char listen_pid[sizeof("LISTEN_PID=") + SPAWN_PID] = "LISTEN_PID=", no_pidfd[] = "LISTEN_PIDFDID";
-	size_t total = count;
-	int own = pinger_variables(&command->pinger, changes);
-	pid_t pid = -1;
-	bool good = true;
+	struct keeper_start start = { .pass = command->pinger.far,
+		.pass_count = command->pinger.far_count,
+		.cgroup = command->setup->cgroup.dir };
+	char *own[PINGER_VARIABLES + 1], no_pidfd[] = "LISTEN_PIDFDID", listen_pid[] = "LISTEN_PID=";
+	int owned = pinger_variables(&command->pinger, own), result = -1;
+	bool good = owned >= 0;
 
-	if (own >= 0 && command->listener.address[0] != '\0') {
-		changes[own] = str_printf("NOTIFY_SOCKET=%s", command->listener.address);
-		if (changes[own++] == NULL)
-			good = false;
+	if (good && command->listener.address[0] != '\0') {
+		own[owned] = str_printf("NOTIFY_SOCKET=%s", command->listener.address);
+		good = own[owned++] != NULL;
 	}
-	for (size_t i = 0; own >= 0 && i < count; i++)
-		changes[(size_t)own + i] = variables[i];
-	if (own >= 0 && command->setup->listening) {
-		changes[(size_t)own + total++] = listen_pid;
-		spawn.own_pid = listen_pid + strlen(listen_pid);
+	for (int i = 0; good && i < owned; i++)
+		start.variables[start.count++] = own[i];
+	for (size_t i = 0; i < count; i++)
+		start.variables[start.count++] = variables[i];
+	if (command->setup->listening) {
 		/* Our pidfd's number, which would say that the sockets are not COMMAND's. */
-		changes[(size_t)own + total++] = no_pidfd;
+		start.variables[start.count++] = no_pidfd;
+		start.variables[start.count++] = listen_pid;
+		start.own_pid = true;
 	}
-	if (own >= 0 && good)
-		environment = environment_new(changes, (size_t)own + total);
-	spawn.envp = environment;
-	spawn.tty = tty_for_start(&command->tty);
+	start.tty = tty_for_start(&command->tty);
 	errno = ENOMEM;
-	if (environment != NULL)
-		pid = spawn_start(&spawn, &command->report_fd);
-	while (own > 0)
-		free(changes[--own]);
-	free(environment);
-	return pid;
+	if (good)
+		result = keeper_start(&command->keeper, &start);
+	while (owned > 0)
+		free(own[--owned]);
+	return result;
 }
 
 void
 command_start(struct command *command, char *const variables[], size_t count)
 {
 	bool good = true;
-	pid_t pid = -1;
+	int result = -1;
 
 	if (timer_armed(&command->cgroup)) {
 		timer_disarm(command->loop, &command->cgroup);
 		make_cgroup(command);
 	}
 	if (command->cgroup_worn && command->setup->cgroup.dir != -1)
-		atomic_store(&command->setup->link->shared->has_cgroup, cgroup_make_anew(&command->setup->cgroup));
+		atomic_store(&command->setup->link->shared->cgroup, cgroup_make_anew(&command->setup->cgroup));
 	errno = ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		good = good && variables[i] != NULL;
 	if (good && is_listening(command) && notify_open(&command->listener, command->loop) == -1)
 		good = false;
 	if (good && pinger_open(&command->pinger, command->loop, command->log) == 0)
-		pid = spawn_command(command, variables, count);
-	if (pid == -1) {
-		start_failed(command, "making a process for it", errno);
+		result = order_start(command, variables, count);
+	if (result == -1) {
+		start_failed(command, "ordering it", errno);
 		notify(command, EV_TREE_EMPTY);
 		return;
 	}
+	command->begun = true;
 	pinger_handed_over(&command->pinger);
-	command->listener.command = pid;
-	command->tree.leader = pid;
-	atomic_store(&command->setup->link->shared->leader, pid);
-	command->report_event = loop_watch(command->loop, command->report_fd, EV_READ, PRIORITY_IO, on_report, command);
-	if (command->report_event == NULL) {
-		/* It runs, or will: end it as we would for a lost lock. */
-		outcome_set(command->outcome, CAUSE_NOT_STARTED, 0, "no memory to watch the command");
-		notify(command, EV_LOST);
-	}
 }
 
 static void
@@ -247,7 +192,7 @@ void
 command_stop(struct command *command, int signo, nsec grace)
 {
 	pinger_quiet(&command->pinger);
-	tree_signal_leader(&command->tree, signo, true);
+	keeper_signal(&command->keeper, signo, true);
 	timer_arm(command->loop, &command->grace, clock_add(clock_now(), grace));
 }
 
@@ -256,24 +201,58 @@ command_sweep(struct command *command)
 {
 	const struct options *options = command->setup->options;
 
-	if (command->tree_empty)
+	if (!command->begun)
 		return;
 	log_msg(command->log, LEVEL_DEBUG, "the command has left processes behind");
-	tree_signal_all(&command->tree, options->signal);
-	tree_signal_all(&command->tree, SIGCONT);
+	keeper_signal_all(&command->keeper, options->signal);
+	keeper_signal_all(&command->keeper, SIGCONT);
 	if (!timer_armed(&command->grace))
 		timer_arm(command->loop, &command->grace, clock_add(clock_now(), options->grace));
+}
+
+/* Everything below us but the keeper, which reaps it. */
+static struct tree_spared
+but_the_keeper(const struct command *command)
+{
+	struct tree_spared spared = { .count = 0 };
+
+	if (command->keeper.pid != 0)
+		tree_spare_alone(&spared, command->keeper.pid);
+	return spared;
 }
 
 static void
 kill_once(struct command *command)
 {
-	nsec now = clock_now();
+	const struct tree_spared spared = but_the_keeper(command);
 
-	tree_signal_all(&command->tree, SIGKILL);
+	cgroup_kill(&command->setup->cgroup);
+	/* The keeper does so without a pause; that it could be held up is why we do it as well. */
+	keeper_kill(&command->keeper);
+	(void)(command->keeper.pid != 0 ? tree_signal(&spared, SIGKILL) : tree_kill(&spared));
 	/* That some of it takes long to die is no reason for the sentinel to kill us too, as long as we go on. */
-	beacon_set(command->setup->link, now + KILL_HEARTBEAT);
-	timer_arm(command->loop, &command->kill, now + command->kill_pause);
+	command_guard(command, 0);
+	timer_arm(
+	    command->loop, &command->kill, clock_now() + (command->keeper.pid != 0 ? KILL_PAUSE : KILL_PAUSE_ALONE));
+}
+
+void
+command_guard(struct command *command, nsec deadline)
+{
+	nsec heartbeat = command->killing ? clock_now() + KILL_HEARTBEAT : 0;
+
+	if (deadline != 0) {
+		command->deadline = deadline;
+		command->lost_at = 0;
+	}
+	beacon_set(command->setup->link, heartbeat > command->deadline ? heartbeat : command->deadline);
+}
+
+void
+command_lock_lost(struct command *command)
+{
+	command->lost_at = clock_now();
+	command->deadline = 0;
 }
 
 void
@@ -281,28 +260,48 @@ command_kill(struct command *command)
 {
 	pinger_quiet(&command->pinger);
 	timer_disarm(command->loop, &command->grace);
-	command->kill_pause = KILL_PAUSE_FIRST;
-	command->kill_limit = clock_now() + KILL_PATIENCE;
 	command->killing = true;
+	command->answered = clock_now();
+	patience_begin(&command->patience);
 	kill_once(command);
+}
+
+/* What lives on, and what becomes of the lock. */
+static void
+say_survivor(struct command *command)
+{
+	const struct tree_spared spared = but_the_keeper(command);
+	struct tree_survivor survivor;
+	char others[48] = "";
+
+	if (!patience_over(&command->patience) || !tree_find_survivor(&spared, &survivor))
+		return;
+	if (survivor.others > 0)
+		snprintf(others, sizeof(others), ", nor can %zu more", survivor.others);
+	log_msg(command->log, LEVEL_WARNING, "process %d (%s) cannot be killed%s: %s%s", (int)survivor.pid,
+	    survivor.name, others, survivor.reason,
+	    command->lost_at == 0 ? ". The lock is kept until all is dead"
+				  : ". The lock is lost, so another command can start");
 }
 
 static void
 on_kill(void *arg)
 {
 	struct command *command = arg;
+	nsec now = clock_now();
 	char span[DURATION_TEXT];
 
-	if (clock_now() >= command->kill_limit) {
+	if (command->lost_at != 0 && now >= command->lost_at + KILL_PATIENCE) {
 		outcome_set(command->outcome, CAUSE_NOT_KILLED, 0,
-		    "something that the command started cannot be killed (for %s): the lock is not released, its lease "
-		    "ends by itself",
+		    "something that the command started cannot be killed (for %s after the lock was lost): it may run beside "
+		    "the next one",
 		    duration_text(KILL_PATIENCE, span));
 		notify(command, EV_UNKILLABLE);
 		return;
 	}
-	if (command->kill_pause < KILL_PAUSE_LAST)
-		command->kill_pause *= 2;
+	say_survivor(command);
+	if (command->keeper.pid != 0 && now >= command->answered + KEEPER_SILENCE)
+		kill(command->keeper.pid, SIGKILL);
 	kill_once(command);
 }
 
@@ -313,36 +312,52 @@ command_rest(struct command *command, nsec guard)
 	timer_disarm(command->loop, &command->kill);
 	tty_on_ended(&command->tty);
 	tty_close(&command->tty);
-	close_report(command);
 	notify_close(&command->listener);
 	pinger_close(&command->pinger);
 	pinger_init(command);
-	command->tree.leader = 0;
-	command->tree.reaped = false;
+	command->tty.leader = command->leader = 0;
 	command->cgroup_worn = command->killing;
-	command->tree_empty = command->killing = false;
+	command->begun = command->killing = command->unsent_said = false;
+	command->lost_at = command->deadline = 0;
 	atomic_store(&command->setup->link->shared->leader, 0);
-	beacon_set(command->setup->link, guard);
+	command_guard(command, guard);
+}
+
+void
+command_dismiss(struct command *command)
+{
+	if (command->news_event != NULL)
+		event_free(command->news_event);
+	command->news_event = NULL;
+	keeper_dismiss(&command->keeper);
 }
 
 /* --- what it does --- */
 
 static void
-on_leader_ended(struct command *command, int status)
+on_leader_ended(struct command *command, int status, bool emptied)
 {
 	char name[SIGNAL_NAME];
+
+	/* Then there is nothing to sweep. */
+	if (emptied)
+		command->begun = false;
 
 	command->typed = tty_typed(&command->tty, status);
 	tty_on_ended(&command->tty);
 	pinger_quiet(&command->pinger);
-	/* One that is gone has said before whether its exec worked. */
-	read_report(command);
+	command->leader = 0;
 	if (WIFSIGNALED(status))
 		outcome_set(command->outcome, CAUSE_KILLED, WTERMSIG(status), "the command was killed by signal %s",
 		    signal_name(WTERMSIG(status), name));
 	else
 		outcome_set(command->outcome, CAUSE_EXITED, WEXITSTATUS(status), "the command exited with %d",
 		    WEXITSTATUS(status));
+	notify(command, EV_COMMAND_ENDED);
+	if (emptied) {
+		timer_disarm(command->loop, &command->kill);
+		notify(command, EV_TREE_EMPTY);
+	}
 }
 
 static void
@@ -350,6 +365,8 @@ say_stopped(struct command *command, int signo)
 {
 	char name[SIGNAL_NAME];
 
+	if (command->killing)
+		return;
 	if (tty_on_stopped(&command->tty, signo))
 		log_msg(command->log, LEVEL_NOTICE, "the command goes on: stopped, it would keep the lock from others");
 	else if (signo != SIGTTIN && signo != SIGTTOU)
@@ -359,25 +376,112 @@ say_stopped(struct command *command, int signo)
 }
 
 static void
+say_unsent(struct command *command, const struct keeper_news *news)
+{
+	char name[SIGNAL_NAME];
+
+	if (command->unsent_said)
+		return;
+	command->unsent_said = true;
+	log_errno(command->log, LEVEL_WARNING, news->failure.errnum, "cannot send %s to the command, process %d",
+	    signal_name(news->status, name), (int)news->pid);
+}
+
+static void
+on_emptied(struct command *command)
+{
+	if (!command->begun)
+		return;
+	command->begun = false;
+	timer_disarm(command->loop, &command->kill);
+	notify(command, EV_TREE_EMPTY);
+}
+
+static void
+on_started(struct command *command, pid_t pid)
+{
+	command->tty.leader = command->leader = command->listener.command = pid;
+	let_go(command);
+	notify(command, EV_STARTED);
+	if (!command->killing)
+		pinger_start(&command->pinger);
+}
+
+static void
+on_one_piece_of_news(struct command *command, const struct keeper_news *news)
+{
+	switch (news->what) {
+	case KEEPER_STARTED:
+		on_started(command, news->pid);
+		break;
+	case KEEPER_FAILED:
+		start_failed(command, spawn_stage_text(news->failure.stage), news->failure.errnum);
+		break;
+	case KEEPER_ENDED:
+		on_leader_ended(command, news->status, news->emptied);
+		break;
+	case KEEPER_STOPPED:
+		say_stopped(command, WSTOPSIG(news->status));
+		break;
+	case KEEPER_UNSENT:
+		say_unsent(command, news);
+		break;
+	case KEEPER_ALIVE:
+		command->answered = clock_now();
+		break;
+	case KEEPER_EMPTIED:
+		on_emptied(command);
+		break;
+	}
+}
+
+static void
+on_news(evutil_socket_t fd, short what, void *arg)
+{
+	struct command *command = arg;
+	struct keeper_news news;
+	int got = -1;
+
+	(void)fd;
+	(void)what;
+	/* What a piece of news leads to can dismiss the keeper. */
+	while (command->news_event != NULL && (got = keeper_read(&command->keeper, &news)) == 1)
+		on_one_piece_of_news(command, &news);
+	/* Its end is told by wait(2). */
+	if (command->news_event != NULL && got == -1)
+		event_del(command->news_event);
+}
+
+/* Who starts, reaps and reports is dead; COMMAND is, too (PR_SET_PDEATHSIG), and what is left has become ours. */
+static void
+on_keeper_ended(struct command *command)
+{
+	const bool dismissed = command->keeper.socket == -1;
+
+	/* What it has said before counts. */
+	if (!dismissed)
+		on_news(command->keeper.socket, EV_READ, command);
+	command->keeper.pid = 0;
+	if (dismissed)
+		return;
+	outcome_set(command->outcome, CAUSE_TOLD, SIGKILL, "our keeper process was killed%s",
+	    command->begun ? ": killing the command" : "");
+	notify(command, command->begun ? EV_LOST : EV_STOP);
+}
+
+static void
 reap(struct command *command)
 {
-	enum tree_news news;
-	bool ended = false;
+	bool keeper = false;
 	int status;
+	pid_t pid;
 
-	while ((news = tree_wait(&command->tree, &status)) != TREE_NOTHING && news != TREE_EMPTY) {
-		if (news == TREE_LEADER) {
-			on_leader_ended(command, status);
-			ended = true;
-		} else if (news == TREE_STOPPED) {
-			say_stopped(command, WSTOPSIG(status));
-		}
-	}
-	command->tree_empty = news == TREE_EMPTY;
-	if (ended)
-		notify(command, EV_COMMAND_ENDED);
-	if (command->tree_empty)
-		notify(command, EV_TREE_EMPTY);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid == -1 && errno == EINTR))
+		keeper = keeper || pid == command->keeper.pid;
+	if (keeper)
+		on_keeper_ended(command);
+	if (pid == -1 && command->keeper.pid == 0 && command->begun)
+		on_emptied(command);
 }
 
 /* Of what comes to ourselves only the end of a child counts: the sentinel gets all others, and passes them on. */
@@ -395,22 +499,23 @@ on_child(evutil_socket_t fd, short what, void *arg)
 /* --- set-up --- */
 
 int
-command_init(struct command *command, struct setup *setup, struct loop *loop)
+command_init(struct command *command, struct setup *setup, struct loop *loop, const struct keeper *keeper)
 {
 	command->setup = setup;
 	command->log = setup->log;
 	command->loop = loop;
-	command->tree = (struct tree){ .cgroup = &setup->cgroup, .log = setup->log };
-	command->report_fd = -1;
+	command->keeper = *keeper;
+	command->child_fd = -1;
 	pinger_init(command);
 	command->listener = (struct notify){ .heard = on_heard, .arg = command };
 	timer_init(&command->grace, on_grace_over, command);
 	timer_init(&command->kill, on_kill, command);
 	timer_init(&command->cgroup, on_cgroup, command);
 	timer_arm(loop, &command->cgroup, clock_now() + CGROUP_DELAY);
-	tty_init(&command->tty, loop, &command->tree);
+	tty_init(&command->tty, loop, &command->keeper, setup->home);
+	command->news_event = loop_watch(loop, command->keeper.socket, EV_READ, PRIORITY_DEADLINE, on_news, command);
 	command->child_fd = signals_open();
-	if (command->child_fd == -1)
+	if (command->child_fd == -1 || command->news_event == NULL)
 		return -1;
 	command->child_event = loop_watch(loop, command->child_fd, EV_READ, PRIORITY_DEADLINE, on_child, command);
 	return command->child_event == NULL ? -1 : 0;
@@ -421,7 +526,7 @@ command_free(struct command *command)
 {
 	if (command->setup == NULL)
 		return;
-	close_report(command);
+	command_dismiss(command);
 	notify_close(&command->listener);
 	pinger_close(&command->pinger);
 	if (command->child_event != NULL)
@@ -429,6 +534,11 @@ command_free(struct command *command)
 	if (command->child_fd != -1)
 		close(command->child_fd);
 	tty_close(&command->tty);
+	/* It may take a moment to go; one that still has something to kill stays. */
+	if (command->keeper.pid != 0 && !command->begun) {
+		kill(command->keeper.pid, SIGCONT);
+		(void)waitpid(command->keeper.pid, NULL, 0);
+	}
 	/* The sentinel would do it, too, if it lives. */
 	if (command->setup->cgroup.dir != -1)
 		cgroup_remove(&command->setup->cgroup);

@@ -32,14 +32,19 @@ finish_stdout(void)
 
 /* What the command line asks for. */
 static int
-obey(enum options_result asked, struct options *options, const char *why)
+obey(enum options_result asked, struct options *options, const char *why, char *words, size_t words_len)
 {
 	struct signal_state signals;
 	struct beacon_link link;
 	struct service service;
 	const char *listen_pid = getenv("LISTEN_PID");
 	char question[OPTIONS_WHY];
-	struct setup setup = { .options = options, .signals = &signals, .link = &link, .service = &service };
+	struct setup setup = { .options = options,
+		.signals = &signals,
+		.link = &link,
+		.service = &service,
+		.words = words,
+		.words_len = words_len };
 
 	if (asked == OPTIONS_STATUS || asked == OPTIONS_RUN) {
 		if (password_ask(options, question) == -1)
@@ -79,12 +84,16 @@ main(int argc, char *argv[])
 {
 	struct options options;
 	char why[OPTIONS_WHY];
+	size_t words_len = 0;
 	int code;
 
 	descriptors_note_inherited();
 	if (descriptors_fix_standard() == -1)
 		return EXIT_COMMAND;
-	code = obey(options_parse(&options, argc, argv, why), &options, why);
+	/* The kernel lays the words out one behind the other. */
+	if (argc > 0)
+		words_len = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
+	code = obey(options_parse(&options, argc, argv, why), &options, why, argv[0], words_len);
 	options_free(&options);
 	return code;
 }

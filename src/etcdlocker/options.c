@@ -439,6 +439,19 @@ set_option(struct options *options, const struct option_row *row, const char *va
 	return etcdlock_config_set(options->config, row->setting, value, why, size);
 }
 
+/* The value of the option that getopt_long(3) has just found; "" where it has none. In "-k=VALUE" the = is no part of
+ * it: so etcd-lock 1.x has it, and a lock named "=VALUE" would be another one than it takes. */
+static const char *
+value_of_option(int argc, char *argv[])
+{
+	const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
+	bool attached = optarg != NULL && optarg > word && optarg <= word + strlen(word);
+
+	if (optarg == NULL)
+		return "";
+	return attached && word[1] != '-' && optarg[0] == '=' ? optarg + 1 : optarg;
+}
+
 static enum options_result
 parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], char why[OPTIONS_WHY])
 {
@@ -460,7 +473,7 @@ parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], c
 			return OPTIONS_HELP;
 		if (row->letter == 'V')
 			return OPTIONS_VERSION;
-		if (set_option(options, row, optarg == NULL ? "" : optarg, wrong, sizeof(wrong)) == -1) {
+		if (set_option(options, row, value_of_option(argc, argv), wrong, sizeof(wrong)) == -1) {
 			snprintf(why, OPTIONS_WHY, "option --%s: %s", row->name, wrong);
 			return OPTIONS_WRONG;
 		}

@@ -2,6 +2,8 @@
 
 #include "base/coverage.h"
 #include "child/descriptors.h"
+#include "child/keeper.h"
+#include "child/patience.h"
 #include "child/tree.h"
 #include "child/tty.h"
 #include "etcdlocker/outcome.h"
@@ -10,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -17,8 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* SIGKILL is sent again so often, while something of the tree is left. */
-#define KILL_PAUSE_MS 20
+/* SIGKILL is sent again after so long where nothing dies, twice as long each time; where something does, at once. */
+#define KILL_PAUSE_FIRST_MS 5
+#define KILL_PAUSE_LAST_MS 500
+
+/* So long the keeper, which sees the same from below, may take to end what is left. Then it has to go, too. */
+#define KEEPER_PATIENCE (500 * NSEC_PER_MSEC)
 
 /* How soon to try again what the service manager has had no room for. */
 #define BUSY_PAUSE_MS 100
@@ -26,8 +33,11 @@
 /* And how often at our end. */
 #define BUSY_TRIES 5
 
-/* What is not dead by then sleeps in the kernel, and no signal will reach it. */
+/* What lives so long after the lease has ended cannot be killed, and nothing is left to wait for. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
+
+/* As often nothing but elders must be found below us, where no word of the kernel can tell. */
+#define LOOKS 3
 
 /* The end of a process that we forked: what main()'s process set up for its own end is not for it. */
 _Noreturn static void
@@ -41,23 +51,14 @@ struct sentinel {
 	struct setup *setup;
 	int signal_fd;
 	pid_t supervisor;
-	int status; /* of the supervisor, once it is gone */
-	bool gone;
-	struct tree_strangers elders; /* children that we had before: what exec'ed us had started them */
-	size_t left;                  /* processes of the tree, as last counted */
-	bool busy;                    /* the service manager has not taken a message yet */
+	int status;                /* of the supervisor, once it is gone */
+	bool gone;                 /* the supervisor is */
+	bool emptied;              /* the keeper has ended, and has said that nothing was left below it */
+	struct tree_spared elders; /* children that we had before: what exec'ed us had started them */
+	bool progress;             /* something has died since the last round of killing */
+	unsigned clean_looks;      /* in a row that have found nothing to kill */
+	bool busy;                 /* the service manager has not taken a message yet */
 };
-
-static void
-note_elder(void *arg, pid_t pid)
-{
-	struct sentinel *sentinel = arg;
-
-	struct tree_strangers *elders = &sentinel->elders;
-
-	if (elders->count < sizeof(elders->pids) / sizeof(elders->pids[0]))
-		elders->pids[elders->count++] = pid;
-}
 
 static void
 note_elders(struct sentinel *sentinel)
@@ -67,30 +68,23 @@ note_elders(struct sentinel *sentinel)
 	/* Nearly always there is none, and one call tells. */
 	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1)
 		return;
-	if (tree_each_descendant(NULL, note_elder, sentinel) == -1)
+	if (tree_spare_all(&sentinel->elders) == -1)
 		log_msg(sentinel->setup->log, LEVEL_WARNING,
 		    "there is no /proc: cannot tell the command's processes from our own");
-}
-
-/* Its number may be given to anybody from now on. */
-static void
-forget_elder(struct sentinel *sentinel, pid_t pid)
-{
-	struct tree_strangers *elders = &sentinel->elders;
-
-	for (size_t i = 0; i < elders->count; i++)
-		if (elders->pids[i] == pid)
-			elders->pids[i] = elders->pids[--elders->count];
 }
 
 static void
 reap(struct sentinel *sentinel)
 {
+	const pid_t keeper = atomic_load(&sentinel->setup->link->shared->keeper);
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		forget_elder(sentinel, pid);
+		tree_spare_no_more(&sentinel->elders, pid);
+		sentinel->progress = true;
+		if (pid == keeper && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_EMPTY)
+			sentinel->emptied = true;
 		if (pid != sentinel->supervisor)
 			continue;
 		sentinel->gone = true;
@@ -120,15 +114,6 @@ forward_signals(struct sentinel *sentinel)
 	}
 }
 
-/* True where the supervisor has let its deadline pass. */
-static bool
-is_overdue(const struct sentinel *sentinel)
-{
-	nsec kill_by = atomic_load(&sentinel->setup->link->shared->kill_by);
-
-	return kill_by != 0 && clock_now() >= kill_by;
-}
-
 /* Sleeps until something happens, at most TIMEOUT_MS; -1: for ever. */
 static void
 sleep_on(struct sentinel *sentinel, int timeout_ms)
@@ -146,41 +131,62 @@ sleep_on(struct sentinel *sentinel, int timeout_ms)
 	reap(sentinel);
 }
 
+/* One round of SIGKILL for everything below us. */
 static void
-kill_one(void *arg, pid_t pid)
+kill_all(struct sentinel *sentinel, bool keeper_too)
 {
-	struct sentinel *sentinel = arg;
+	struct beacon *shared = sentinel->setup->link->shared;
+	const pid_t keeper = atomic_load(&shared->keeper);
+	struct tree_spared spared = sentinel->elders;
+	int number = atomic_load(&shared->cgroup);
+	ssize_t found;
 
-	sentinel->left++;
-	kill(pid, SIGKILL);
-}
-
-/* SIGKILL for everything below us; counts what it finds. */
-static void
-kill_all(struct sentinel *sentinel)
-{
-	sentinel->left = 0;
+	/* It may be beyond the reach of signals for a while itself: that must not hold up the rest. */
+	if (!sentinel->gone)
+		kill(sentinel->supervisor, SIGKILL);
 	/* One of that name that the supervisor has not made is not ours. */
-	if (atomic_load(&sentinel->setup->link->shared->has_cgroup))
+	if (number != 0) {
+		cgroup_name(&sentinel->setup->cgroup, number);
 		cgroup_kill_named(&sentinel->setup->cgroup);
-	if (tree_each_descendant(&sentinel->elders, kill_one, sentinel) == -1) {
-		pid_t leader = atomic_load(&sentinel->setup->link->shared->leader);
-
-		/* COMMAND itself dies with the supervisor; what has left its group is reached only as it becomes our
-		 * child. */
-		if (leader > 0)
-			kill(-leader, SIGKILL);
 	}
+	/* The keeper is the last to go: it reaps, and says whether something is left. */
+	if (!keeper_too && keeper > 0 && !sentinel->emptied) {
+		kill(keeper, SIGCONT);
+		tree_spare_alone(&spared, keeper);
+	}
+	found = tree_kill(&spared);
+	if (found == -1 && atomic_load(&shared->leader) > 0)
+		/* COMMAND itself dies with the keeper; what has left its group is reached only as it becomes our child.
+		 */
+		kill(-atomic_load(&shared->leader), SIGKILL);
+	sentinel->clean_looks = found <= 0 ? sentinel->clean_looks + 1 : 0;
+	/* In a pid namespace of our own nobody else is left. */
+	if (getpid() == 1 && sentinel->gone && keeper_too)
+		(void)kill(-1, SIGKILL);
 }
 
-/* True where nothing of the tree is left, as far as can be told: no descendant under /proc and, unless we have children
- * from before, none that could be waited for. */
+/* True where nothing of the tree is left: the kernel says that we have no child. Where we have some from before it
+ * cannot say so: then it is the keeper's word, which it has from the kernel, or failing that what is seen below us. */
 static bool
 is_empty(const struct sentinel *sentinel)
 {
-	if (sentinel->left > 0 || !sentinel->gone)
+	if (!sentinel->gone)
 		return false;
-	return sentinel->elders.count > 0 || (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+	if (sentinel->elders.count == 0)
+		return waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD;
+	return sentinel->emptied || sentinel->clean_looks >= LOOKS;
+}
+
+/* Where something has been killed in vain for a while, that is said, ever less often. */
+static void
+say_survivor(const struct sentinel *sentinel, struct patience *patience)
+{
+	struct tree_survivor survivor;
+
+	if (!patience_over(patience) || !tree_find_survivor(&sentinel->elders, &survivor))
+		return;
+	log_msg(sentinel->setup->log, LEVEL_WARNING, "process %d (%s) cannot be killed: %s", (int)survivor.pid,
+	    survivor.name, survivor.reason);
 }
 
 /* SIGKILL for everything below us, the supervisor first, until nothing is left. Returns false where something will not
@@ -188,18 +194,28 @@ is_empty(const struct sentinel *sentinel)
 static bool
 kill_tree(struct sentinel *sentinel)
 {
-	nsec limit = clock_now() + KILL_PATIENCE;
+	const nsec began = clock_now();
+	nsec lease_end = atomic_load(&sentinel->setup->link->shared->kill_by), limit;
+	struct patience patience;
+	int pause_ms = KILL_PAUSE_FIRST_MS;
 
+	limit = (lease_end > began ? lease_end : began) + KILL_PATIENCE;
+	patience_begin(&patience);
+	tree_hurry();
 	for (;;) {
-		/* It may be beyond the reach of signals for a while itself: that must not hold up the rest. */
-		if (!sentinel->gone)
-			kill(sentinel->supervisor, SIGKILL);
-		kill_all(sentinel);
+		sentinel->progress = false;
+		kill_all(sentinel, clock_now() - began > KEEPER_PATIENCE);
+		reap(sentinel);
 		if (is_empty(sentinel))
 			return true;
 		if (clock_now() >= limit)
 			return false;
-		sleep_on(sentinel, KILL_PAUSE_MS);
+		say_survivor(sentinel, &patience);
+		sleep_on(sentinel, sentinel->progress ? 0 : pause_ms);
+		if (sentinel->progress)
+			pause_ms = KILL_PAUSE_FIRST_MS;
+		else if (pause_ms < KILL_PAUSE_LAST_MS)
+			pause_ms *= 2;
 	}
 }
 
@@ -229,8 +245,20 @@ restore_terminal(const struct sentinel *sentinel)
 
 	if (tty == -1)
 		return;
-	tty_take_back(tty, atomic_load(&sentinel->setup->link->shared->leader));
+	tty_take_back(tty, atomic_load(&sentinel->setup->link->shared->leader), getpgrp());
 	close(tty);
+}
+
+/* Why the supervisor is not there any more. */
+static void
+describe_end(const struct sentinel *sentinel, bool overdue, char *text, size_t size)
+{
+	if (overdue)
+		snprintf(text, size, "the supervisor did not move for as long as the lease lasts");
+	else if (WIFSIGNALED(sentinel->status))
+		snprintf(text, size, "the supervisor was killed by signal %d", WTERMSIG(sentinel->status));
+	else
+		snprintf(text, size, "the supervisor ended before its work was done");
 }
 
 /* The supervisor is dead, or as good as dead: what it can no longer do is done here. */
@@ -240,34 +268,32 @@ take_over(struct sentinel *sentinel)
 	const struct logger *log = sentinel->setup->log;
 	const char *key = sentinel->setup->options->key;
 	bool held = atomic_load(&sentinel->setup->link->shared->held), overdue = !sentinel->gone;
+	char why[128];
 
 	if (!kill_tree(sentinel)) {
 		log_msg(log, LEVEL_ERROR,
-		    "something that the command started cannot be killed: the lock is not released, its lease ends by "
-		    "itself");
+		    "something that the command started cannot be killed: the lock %.200s is not released, its lease ends by "
+		    "itself",
+		    key);
 		return EXIT_COMMAND;
 	}
 	restore_terminal(sentinel);
 	reclaim(sentinel);
-	if (overdue)
-		log_msg(log, LEVEL_ERROR,
-		    "lock %.200s lost: the supervisor did not move for as long as the lease lasts; killed everything",
-		    key);
-	else
-		log_msg(log, LEVEL_ERROR,
-		    held ? "lock %.200s lost: the supervisor was killed by signal %d; killed everything"
-			 : "lock %.200s not acquired: the supervisor was killed by signal %d",
-		    key, WTERMSIG(sentinel->status));
+	describe_end(sentinel, overdue, why, sizeof(why));
+	log_msg(log, LEVEL_ERROR, held ? "lock %.200s lost: %s; killed everything" : "lock %.200s not acquired: %s",
+	    key, why);
 	return held ? EXIT_LOST : EXIT_NOT_ACQUIRED;
 }
 
 static int
 guard(struct sentinel *sentinel)
 {
-	while (!sentinel->gone && !is_overdue(sentinel))
+	const struct beacon_link *link = sentinel->setup->link;
+
+	while (!sentinel->gone && !beacon_overdue(link))
 		sleep_on(sentinel, -1);
-	/* One that has exited has said why, and has left nothing but what cannot be killed. */
-	if (sentinel->gone && WIFEXITED(sentinel->status))
+	/* Its exit code is believed only with its word: a loop that has failed leaves a tree, and a lock, behind. */
+	if (sentinel->gone && WIFEXITED(sentinel->status) && atomic_load(&link->shared->done))
 		return WEXITSTATUS(sentinel->status);
 	return take_over(sentinel);
 }
@@ -286,6 +312,7 @@ sentinel_run(struct setup *setup)
 	}
 	note_elders(&sentinel);
 	cgroup_find(&setup->cgroup);
+	setup->home = getpgrp();
 	sentinel.supervisor = fork();
 	if (sentinel.supervisor == -1) {
 		log_errno(setup->log, LEVEL_ERROR, errno, "cannot fork");
@@ -293,8 +320,11 @@ sentinel_run(struct setup *setup)
 	}
 	if (sentinel.supervisor == 0) {
 		close(sentinel.signal_fd);
+		(void)setpgid(0, 0);
 		leave(supervisor_run(setup));
 	}
+	/* In a group of its own, so that no SIGKILL for a group takes us all. In both, whoever comes first. */
+	(void)setpgid(sentinel.supervisor, sentinel.supervisor);
 	close(link->lifeline[0]);
 	service_relay_start(setup->service);
 	descriptors_close_inherited();
@@ -303,7 +333,9 @@ sentinel_run(struct setup *setup)
 	code = guard(&sentinel);
 	for (int tries = 0; service_relay(setup->service) && tries < BUSY_TRIES; tries++)
 		(void)poll(NULL, 0, BUSY_PAUSE_MS);
-	if (atomic_load(&link->shared->has_cgroup))
+	if (atomic_load(&link->shared->cgroup) != 0) {
+		cgroup_name(&setup->cgroup, atomic_load(&link->shared->cgroup));
 		cgroup_remove(&setup->cgroup);
+	}
 	return code;
 }

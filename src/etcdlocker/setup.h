@@ -15,7 +15,10 @@ struct setup {
 	const struct logger *log;
 	struct beacon_link *link;
 	struct service *service;
-	bool listening;       /* LISTEN_PID (sd_listen_fds(3)) is ours: the sockets are for COMMAND */
+	bool listening; /* LISTEN_PID (sd_listen_fds(3)) is ours: the sockets are for COMMAND */
+	pid_t home;     /* the process group that we were started in, which is the sentinel's */
+	char *words;    /* our command line, in one piece of WORDS_LEN bytes */
+	size_t words_len;
 	struct cgroup cgroup; /* found by the sentinel, made by the supervisor */
 };
 

@@ -40,6 +40,7 @@ static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 		[EV_NOT_ACQUIRED] = { SUP_DONE, ACT_EXIT },
 		[EV_RELOCK] = { SUP_RESTING, ACT_REST },
 		[EV_STOP] = { SUP_RELEASING, ACT_RELEASE },
+		[EV_LOST] = { SUP_RELEASING, ACT_RELEASE }, /* as soon as it was acquired, so that nobody was told */
 	},
 	[SUP_STARTING] = {
 		[EV_STOP] = { SUP_KILLING, ACT_KILL }, /* only where the exec hangs: else signals are held back */

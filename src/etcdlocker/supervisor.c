@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "base/strbuf.h"
+#include "child/tree.h"
 #include "etcdlocker/command.h"
 #include "etcdlocker/outcome.h"
 #include "etcdlocker/states.h"
@@ -128,6 +129,8 @@ static void
 act_release(struct supervisor *sup)
 {
 	command_rest(&sup->command, 0);
+	if (!sup->options->relock)
+		command_dismiss(&sup->command);
 	/* An acquisition that has just failed is giving up by itself: its event is coming. */
 	(void)etcdlock_unlock(sup->lock);
 }
@@ -172,7 +175,7 @@ perform(struct supervisor *sup, enum sup_action action)
 		act_stop(sup);
 		break;
 	case ACT_FORWARD:
-		tree_signal_leader(&sup->command.tree, rewritten(sup, sup->stop_signal), true);
+		keeper_signal(&sup->command.keeper, rewritten(sup, sup->stop_signal), true);
 		break;
 	case ACT_SWEEP:
 		command_sweep(&sup->command);
@@ -298,8 +301,7 @@ is_stop_signal(const struct supervisor *sup, int signo)
 	if (sigismember(&sup->setup->signals->ignored, signo) == 1)
 		return false;
 	/* Where there is no COMMAND to pass it on to, HUP is one, too. */
-	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
-	    (signo == SIGHUP && (sup->command.tree.leader == 0 || sup->command.tree.reaped));
+	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || (signo == SIGHUP && sup->command.leader == 0);
 }
 
 static void
@@ -321,9 +323,9 @@ on_one_signal(struct supervisor *sup, int signo)
 	}
 	signo = rewritten(sup, signo);
 	if (signo == SIGCONT)
-		tree_signal_all(&sup->command.tree, signo);
+		keeper_signal_all(&sup->command.keeper, signo);
 	else if (signo != 0)
-		tree_signal_leader(&sup->command.tree, signo, false);
+		keeper_signal(&sup->command.keeper, signo, false);
 }
 
 /* Signals that the sentinel passes on, or its end: then nobody guards the tree any more, and nobody would see how we
@@ -391,16 +393,18 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		publish_key(sup);
 		/* A loss may be on its way already, so near to the acquisition: then its event is the next one. */
 		if (etcdlock_deadline(lock) != 0)
-			beacon_set(sup->setup->link, etcdlock_deadline(lock));
+			command_guard(&sup->command, etcdlock_deadline(lock));
 		handle(sup, EV_ACQUIRED);
 		break;
 	case ETCDLOCK_RENEWED:
-		if (etcdlock_deadline(lock) != 0 && sup->state < SUP_RELEASING && !sup->command.killing)
-			beacon_set(sup->setup->link, etcdlock_deadline(lock));
+		if (etcdlock_deadline(lock) != 0 && sup->state < SUP_RELEASING)
+			command_guard(&sup->command, etcdlock_deadline(lock));
 		break;
 	case ETCDLOCK_EXPIRING:
 	case ETCDLOCK_DROPPED:
 		set_lost(sup);
+		if (event == ETCDLOCK_DROPPED)
+			command_lock_lost(&sup->command);
 		handle(sup, event == ETCDLOCK_DROPPED ? EV_LOST : EV_EXPIRING);
 		break;
 	case ETCDLOCK_REFUSED:
@@ -423,7 +427,7 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 
 /* Returns 0, or -1 with the outcome set. */
 static int
-set_up(struct supervisor *sup)
+set_up(struct supervisor *sup, const struct keeper *keeper)
 {
 	const struct options *options = sup->options;
 	char why[256] = "no memory, or too few descriptors (ulimit -n)";
@@ -437,7 +441,7 @@ set_up(struct supervisor *sup)
 		goto fail;
 	sup->lifeline_event =
 	    loop_watch(sup->loop, sup->setup->link->lifeline[0], EV_READ, PRIORITY_DEADLINE, on_lifeline, sup);
-	if (sup->lifeline_event == NULL || command_init(&sup->command, sup->setup, sup->loop) == -1)
+	if (sup->lifeline_event == NULL || command_init(&sup->command, sup->setup, sup->loop, keeper) == -1)
 		goto fail;
 	sup->client = etcdlock_client_new(
 	    loop_base(sup->loop), options->config, sup->log->write, sup->log->arg, why, sizeof(why));
@@ -480,6 +484,24 @@ say_outcome(const struct supervisor *sup)
 		    sup->leftover);
 }
 
+/* Before any library is started: see keeper.h. Returns 0, or -1 with errno. */
+static int
+fork_keeper(struct setup *setup, struct keeper *keeper)
+{
+	const struct options *options = setup->options;
+	struct keeper_setup needs = { .argv = options->command,
+		.signals = setup->signals,
+		.leader = &setup->link->shared->leader,
+		.once = options->restart == RESTART_NEVER && !options->relock,
+		.own_words = setup->words,
+		.own_words_len = setup->words_len };
+
+	if (keeper_fork(keeper, &needs) == -1)
+		return -1;
+	atomic_store(&setup->link->shared->keeper, keeper->pid);
+	return 0;
+}
+
 int
 supervisor_run(struct setup *setup)
 {
@@ -487,11 +509,19 @@ supervisor_run(struct setup *setup)
 		.options = setup->options,
 		.log = setup->log,
 		.command = { .outcome = &sup.outcome, .notify = handle, .heard = on_heard, .arg = &sup } };
+	struct keeper keeper = { .socket = -1 };
 
-	if (tree_adopt() == -1 || beacon_attach(setup->link) == -1)
+	if (tree_adopt() == -1 || beacon_attach(setup->link) == -1 || fork_keeper(setup, &keeper) == -1) {
 		outcome_set(&sup.outcome, CAUSE_NOT_ACQUIRED, 0, "cannot guard a command: %s", strerror(errno));
-	else if (set_up(&sup) == 0 && etcdlock_lock(sup.lock) == 0)
+		sup.state = SUP_DONE;
+	} else if (set_up(&sup, &keeper) == -1 || etcdlock_lock(sup.lock) == -1) {
+		sup.state = SUP_DONE;
+	} else {
 		event_base_dispatch(loop_base(sup.loop));
+	}
+	/* Only with this word the sentinel believes our exit code. */
+	if (sup.state == SUP_DONE)
+		atomic_store(&setup->link->shared->done, true);
 	say_outcome(&sup);
 	tear_down(&sup);
 	return outcome_code(&sup.outcome);

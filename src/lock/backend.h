@@ -7,7 +7,7 @@
 
 /* A lease as it is counted: from the moment its grant (or with keepalives its last renewal) was sent. */
 struct lease_term {
-	nsec sent;
+	struct moment sent;
 	nsec ttl;
 };
 

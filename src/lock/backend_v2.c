@@ -24,11 +24,13 @@ struct v2 {
 	int64_t created, modified; /* indexes of our key; 0: we have none */
 	int64_t known;             /* what happened up to this index is known */
 	struct lease_term term;
-	enum v2_stage stage; /* what the call CHANGE is doing */
-	bool ambiguous;      /* a try of it may have worked unseen */
-	nsec first_sent;     /* its first try */
-	nsec ttl;            /* that it asked for */
+	enum v2_stage stage;      /* what the call CHANGE is doing */
+	bool ambiguous;           /* a try of it may have worked unseen */
+	struct moment first_sent; /* its first try */
+	nsec ttl;                 /* that it asked for */
 	bool leaving;
+	bool foreign; /* somebody else changed our key: nothing of it is ours any more */
+	bool adopt;   /* while leaving: a renewal of ours may have moved the index unseen */
 	struct call change, read;
 	unsigned wait_token;
 	struct http_request *wait; /* the long poll; NULL: none */
@@ -58,7 +60,7 @@ change_start(struct v2 *v2, enum v2_stage stage, const char *method, char *path)
 
 	v2->stage = stage;
 	v2->ambiguous = false;
-	v2->first_sent = clock_now();
+	v2->first_sent = clock_moment();
 	v2->ttl = lock_ttl(v2);
 	if (call_request(&v2->change, method, path, once, try_limit(v2)) == -1) {
 		v2->stage = V2_STAGE_NONE;
@@ -96,7 +98,7 @@ report_place(struct v2 *v2, const char *holder)
 
 	/* Who waits has no lease; that it would wear out makes the machine look now and then. */
 	if (holder != NULL)
-		place.term = (struct lease_term){ .sent = clock_now(), .ttl = lock_ttl(v2) };
+		place.term = (struct lease_term){ .sent = clock_moment(), .ttl = lock_ttl(v2) };
 	lock_placed(v2->lock, &place);
 }
 
@@ -124,6 +126,7 @@ lost(struct v2 *v2, const struct v2_node *node)
 {
 	char why[256];
 
+	v2->foreign = true;
 	if (node == NULL)
 		snprintf(why, sizeof(why), "its key %.150s is gone: deleted from outside, or expired", v2->lock->key);
 	else
@@ -257,6 +260,12 @@ v2_leave(void *arg, bool held)
 	v2->leaving = true;
 	call_stop(&v2->read);
 	follow_stop(v2);
+	/* Of a lock that was lost only what is as we left it is ours: another process of our id may have taken the key
+	 * over. */
+	v2->adopt =
+	    !v2->lock->lost && (v2->ambiguous || (v2->stage == V2_STAGE_REFRESH && call_in_flight(&v2->change)));
+	if (v2->foreign)
+		v2->created = v2->modified = 0;
 	/* A creation that is out may come through: have its answer first. */
 	if (v2->stage == V2_STAGE_CREATE && call_in_flight(&v2->change))
 		return;
@@ -276,7 +285,7 @@ v2_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
 	}
 	v2->created = create_revision;
 	v2->modified = 0;
-	v2->leaving = true;
+	v2->leaving = v2->adopt = true;
 	read_key(v2);
 	return 0;
 }
@@ -294,7 +303,7 @@ refresh_key(struct v2 *v2)
 /* The change that was sent at SENT has given our key another TTL: the one that it asked for, which may not be the
  * lock's any more. */
 static void
-renewed(struct v2 *v2, nsec sent)
+renewed(struct v2 *v2, struct moment sent)
 {
 	v2->term = (struct lease_term){ .sent = sent, .ttl = v2->ttl };
 	if (v2->ttl != lock_ttl(v2))
@@ -310,7 +319,7 @@ on_own_read(struct v2 *v2, const struct v2_answer *answer)
 	bool ours = answer->verdict == V2_OK && node->created == v2->created && strcmp(node->value, v2->lock->id) == 0;
 
 	/* A step in the chain that none of our tries can have made is somebody else's. */
-	if (ours && node->modified != v2->modified && !v2->ambiguous && !v2->leaving)
+	if (ours && node->modified != v2->modified && !(v2->leaving ? v2->adopt : v2->ambiguous))
 		ours = false;
 	if (!ours) {
 		if (v2->leaving)
@@ -321,6 +330,7 @@ on_own_read(struct v2 *v2, const struct v2_answer *answer)
 	}
 	v2->known = node->modified;
 	if (v2->leaving) {
+		v2->adopt = false;
 		v2->modified = node->modified;
 		delete_key(v2);
 	} else if (node->modified != v2->modified) {
@@ -400,7 +410,7 @@ on_created(struct v2 *v2, const struct v2_node *node)
 static void
 on_refreshed(struct v2 *v2, const struct v2_node *node)
 {
-	nsec sent = v2->change.sent;
+	struct moment sent = v2->change.sent;
 
 	v2->modified = v2->known = node->modified;
 	change_stop(v2);
@@ -497,6 +507,7 @@ v2_join(void *arg)
 
 	v2_stop(v2);
 	v2->created = v2->modified = v2->known = 0;
+	v2->foreign = false;
 	lock_granted(v2->lock);
 	create_key(v2);
 }
@@ -516,7 +527,7 @@ static void
 v2_renew(void *arg, bool firm)
 {
 	struct v2 *v2 = arg;
-	const struct lease_term none = { .sent = clock_now(), .ttl = lock_ttl(v2) };
+	const struct lease_term none = { .sent = clock_moment(), .ttl = lock_ttl(v2) };
 
 	(void)firm;
 	if (v2->created == 0)
@@ -535,6 +546,11 @@ v2_new(struct etcdlock *lock)
 	if (v2 == NULL)
 		return NULL;
 	v2->lock = lock;
+	if (!v2_key_is_plain(lock->key))
+		log_msg(&lock->client->log, LEVEL_NOTICE,
+		    "etcd-lock 1.x puts a key with ?, #, %% or letters beyond ASCII into its URL as it is, and so locks another "
+		    "one than %.200s: do not use both with this key",
+		    lock->key);
 	v2->backoff = (struct backoff){ .first = 50 * NSEC_PER_MSEC, .cap = NSEC_PER_SEC };
 	timer_init(&v2->again, on_again, v2);
 	call_init(&v2->change, lock->client, &change);

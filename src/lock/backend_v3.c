@@ -29,14 +29,22 @@ refused(struct v3 *v3, enum v3_verdict judged, char text[CALL_TEXT])
 }
 
 bool
-v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **answer, enum v3_verdict *judged,
-    enum call_verdict *verdict, char text[CALL_TEXT])
+v3_accept(struct v3 *v3, const struct call *call, bool quorum, long status, const char *body, size_t len,
+    json_t **answer, enum v3_verdict *judged, enum call_verdict *verdict, char text[CALL_TEXT])
 {
+	enum v3_store store;
+
 	*judged = v3_judge(status, body, len, answer, text);
 	*verdict = CALL_RETRY;
 	switch (*judged) {
 	case V3_OK:
-		return true;
+		store = v3_check_store(v3, *answer, call, quorum, text);
+		if (store == V3_STORE_OURS)
+			return true;
+		json_decref(*answer);
+		*answer = NULL;
+		*verdict = store == V3_STORE_OTHER ? CALL_RETRY : CALL_DONE;
+		break;
 	case V3_NOT_ETCD:
 		*verdict = client_not_found(v3->lock->client, status) ? CALL_RETRY : CALL_UNUSABLE;
 		break;
@@ -57,6 +65,13 @@ v3_accept(struct v3 *v3, long status, const char *body, size_t len, json_t **ans
 		break;
 	}
 	return false;
+}
+
+int
+v3_call(struct v3 *v3, struct call *call, const char *path, char *body)
+{
+	call->mark = v3->revision;
+	return call_start(call, path, body, v3_try_limit(v3));
 }
 
 enum call_verdict
@@ -84,6 +99,7 @@ v3_stop(void *arg)
 	call_stop(&v3->revoke);
 	timer_disarm(v3->lock->client->loop, &v3->step_aside);
 	v3_watch_stop(v3);
+	cluster_stop_waiting(v3->lock->client->cluster, &v3->clusters);
 	v3->leaving = v3->reclaiming = false;
 }
 
@@ -95,6 +111,7 @@ v3_new(struct etcdlock *lock)
 	if (v3 == NULL)
 		return NULL;
 	v3->lock = lock;
+	v3_store_init(v3);
 	v3_extend_init(v3);
 	v3_queue_init(v3);
 	v3_leave_init(v3);

@@ -71,6 +71,7 @@ on_done(void *arg, const struct http_response *response)
 
 	attempt->request = NULL;
 	call->sent = attempt->sent;
+	call->endpoint = attempt->endpoint;
 	/* Before the answer is dealt with, for that may bring the next request. One that knows no token of ours has not
 	 * served us yet. */
 	if (response->error == NULL && response->status < 500 && response->status != 401)
@@ -133,14 +134,14 @@ call_send(struct call *call)
 	spec.lane = &attempt->endpoint->lane;
 	spec.time_limit = try_limit(call);
 	spec.arg = attempt;
-	attempt->sent = clock_now();
+	attempt->sent = clock_moment();
 	attempt->beta = call->client->beta;
 	attempt->request =
 	    client_send(call->client, attempt->endpoint, call->path, &spec, call->anonymous ? NULL : &attempt->token);
 	if (attempt->request == NULL)
 		return false;
 	if (call->failures > 0)
-		timer_arm(call->client->loop, &call->next, clock_add(attempt->sent, call->try_limit / HEDGE));
+		timer_arm(call->client->loop, &call->next, clock_add(attempt->sent.boot, call->try_limit / HEDGE));
 	return true;
 }
 

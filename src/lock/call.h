@@ -45,7 +45,7 @@ struct call_try {
 	struct call *call;
 	struct http_request *request; /* NULL: free */
 	struct endpoint *endpoint;
-	nsec sent;
+	struct moment sent;
 	unsigned token; /* that went with it */
 	bool beta;      /* it went to /v3beta, if to v3 at all */
 };
@@ -62,8 +62,10 @@ struct call {
 	struct auth_waiter waiter; /* for a token */
 	nsec try_limit;
 	struct call_try tries[CALL_TRIES];
-	nsec sent;       /* when the try was sent that on_answer() is about */
-	size_t failures; /* in a row */
+	int64_t mark;              /* the owner's, set before each start: what was known when the request was made */
+	struct endpoint *endpoint; /* whose answer on_answer() is about */
+	struct moment sent;        /* when the try was sent that on_answer() is about */
+	size_t failures;           /* in a row */
 	struct backoff backoff;
 	struct timer next; /* when to send another try */
 	unsigned serial;   /* grows with every start and stop */

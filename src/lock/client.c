@@ -1,6 +1,7 @@
 #include "base/random.h"
 #include "base/strbuf.h"
 #include "lock/auth.h"
+#include "lock/cluster.h"
 #include "lock/config.h"
 #include "lock/watches.h"
 
@@ -41,6 +42,9 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 		goto fail;
 	client->watches = watches_new(client);
 	if (client->watches == NULL)
+		goto fail;
+	client->cluster = cluster_new(client);
+	if (client->cluster == NULL)
 		goto fail;
 	if (config->user != NULL) {
 		client->user = strdup(config->user);
@@ -113,6 +117,7 @@ etcdlock_client_free(struct etcdlock_client *client)
 		return;
 	auth_free(client->auth);
 	free(client->user);
+	cluster_free(client->cluster);
 	watches_free(client->watches);
 	http_free(client->http);
 	loop_free(client->loop);

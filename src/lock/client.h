@@ -9,6 +9,7 @@
 #include "net/loop.h"
 
 struct auth;
+struct cluster;
 struct watches;
 
 struct etcdlock_client {
@@ -20,6 +21,7 @@ struct etcdlock_client {
 	bool beta;         /* etcd has /v3beta instead of /v3 */
 	bool found;        /* there is an etcd there */
 	struct watches *watches;
+	struct cluster *cluster;
 	size_t locks; /* that share it */
 	struct logger log;
 };

@@ -4,17 +4,13 @@
 nsec
 lease_margin(nsec ttl)
 {
-	nsec margin = ttl / 10;
-
-	if (margin < 200 * NSEC_PER_MSEC)
-		return 200 * NSEC_PER_MSEC;
-	return margin > 3 * NSEC_PER_SEC ? 3 * NSEC_PER_SEC : margin;
+	return ttl / 10 + 100 * NSEC_PER_MSEC;
 }
 
 nsec
-lease_deadline(nsec sent, nsec ttl)
+lease_left(const struct moment *sent, nsec ttl)
 {
-	return clock_add(sent, ttl - lease_margin(ttl));
+	return ttl - lease_margin(ttl) - clock_elapsed(sent);
 }
 
 static struct lease *
@@ -25,14 +21,14 @@ oldest_but(struct lease_ledger *ledger, const struct lease *kept)
 	for (size_t i = 0; i < LEASES; i++) {
 		struct lease *lease = &ledger->slots[i];
 
-		if (lease != kept && lease->sent < oldest->sent)
+		if (lease != kept && lease->sent.boot < oldest->sent.boot)
 			oldest = lease;
 	}
 	return oldest;
 }
 
 struct lease *
-lease_open(struct lease_ledger *ledger, const struct lease *kept, nsec now, nsec ttl)
+lease_open(struct lease_ledger *ledger, const struct lease *kept, struct moment now, nsec ttl)
 {
 	struct lease *lease = lease_find(ledger, 0);
 
@@ -63,7 +59,7 @@ lease_retire_older(struct lease_ledger *ledger, const struct lease *kept)
 	for (size_t i = 0; i < LEASES; i++) {
 		struct lease *lease = &ledger->slots[i];
 
-		if (lease->id != 0 && lease != kept && lease->sent <= kept->sent)
+		if (lease->id != 0 && lease != kept && lease->sent.boot <= kept->sent.boot)
 			lease->revoke = true;
 	}
 }

@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 struct lease {
-	int64_t id;   /* positive, random, chosen by us; 0: a free slot */
-	nsec sent;    /* when its grant was first sent */
-	nsec ttl;     /* what etcd granted, or what we asked for where the answer was lost */
-	bool exposed; /* its grant may have reached etcd */
-	bool revoke;  /* our key is not on it and never will be: to be revoked */
+	int64_t id;         /* positive, random, chosen by us; 0: a free slot */
+	struct moment sent; /* when its grant was first sent */
+	nsec ttl;           /* what etcd granted, or what we asked for where the answer was lost */
+	bool exposed;       /* its grant may have reached etcd */
+	bool revoke;        /* our key is not on it and never will be: to be revoked */
 };
 
 /* A renewal reuses a fresh lease for a quarter of the TTL, so few are open at a time. */
@@ -26,15 +26,17 @@ struct lease_ledger {
 	struct lease slots[LEASES];
 };
 
-/* The part of the TTL that is never relied upon: clock-rate difference and the time it takes to kill. */
+/* The part of the TTL that is never relied upon: a tenth of it for the difference of clock rates, here and at etcd (NTP
+ * slews by up to 8.3 %), and 100 ms for the time it takes to kill. */
 nsec lease_margin(nsec ttl);
 
-/* When work under a lease, whose grant was sent at SENT, must be dead and reaped. */
-nsec lease_deadline(nsec sent, nsec ttl);
+/* How long until work under a lease, whose grant was sent at SENT, must be dead and reaped; negative: it must be
+ * already. On the clock that says more has passed. */
+nsec lease_left(const struct moment *sent, nsec ttl);
 
-/* Enter a new lease with a fresh random id, sent now, TTL as asked for. Where the ledger is full the oldest lease but
+/* Enter a new lease with a fresh random id, sent NOW, TTL as asked for. Where the ledger is full the oldest lease but
  * KEPT (may be NULL) makes room: it is so old that it has run out, or does so soon by itself. */
-struct lease *lease_open(struct lease_ledger *ledger, const struct lease *kept, nsec now, nsec ttl);
+struct lease *lease_open(struct lease_ledger *ledger, const struct lease *kept, struct moment now, nsec ttl);
 
 /* The lease with this id, or NULL. */
 struct lease *lease_find(struct lease_ledger *ledger, int64_t id);

@@ -3,6 +3,7 @@
 
 #include "base/duration.h"
 #include "base/random.h"
+#include "lock/lock_term.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,38 +76,17 @@ lock_timers_stop(struct etcdlock *lock)
 		timer_disarm(lock->client->loop, timers[i]);
 }
 
-/* The refresh period and the grace, scaled where etcd granted less than was asked for. */
-static nsec
-scaled(const struct etcdlock *lock, int64_t ms, nsec ttl)
-{
-	nsec span = ms * NSEC_PER_MSEC, asked = lock->timing.ttl_s * NSEC_PER_SEC;
-
-	return ttl >= asked ? span : (nsec)((double)span * ((double)ttl / (double)asked));
-}
-
-static nsec
-refresh_at(const struct etcdlock *lock, const struct lease_term *term)
-{
-	return clock_add(term->sent, scaled(lock, lock->timing.refresh_ms, term->ttl));
-}
-
 /* Plans the next renewal. Many locks of one process, which may have started together, are not renewed together: a
  * little early, each time by another part of the period, and the first time anywhere in its second half. */
 static void
 arm_refresh(struct etcdlock *lock, const struct lease_term *term)
 {
-	nsec at = refresh_at(lock, term), room = at - term->sent;
+	nsec at = term_refresh_at(lock, term), room = at - term->sent.boot;
 
 	if (lock->client->locks > 1 && room > 0)
 		at -= (nsec)(random_uint64() % (uint64_t)(room / (lock->spread ? 16 : 2) + 1));
 	lock->spread = true;
 	arm(lock, &lock->refresh, at);
-}
-
-static nsec
-expiring_at(const struct etcdlock *lock, const struct lease_term *term)
-{
-	return lease_deadline(term->sent, term->ttl) - scaled(lock, lock->timing.grace_ms, term->ttl);
 }
 
 /* --- not acquired --- */
@@ -209,8 +189,8 @@ lock_begin(struct etcdlock *lock)
 
 	lock->failure = ETCDLOCK_FAILURE_NONE;
 	lock->error[0] = lock->trouble[0] = '\0';
-	lock->refused = lock->spread = false;
-	lock->pending_count = 0;
+	lock->refused = lock->spread = lock->lost = false;
+	lock_forget_news(lock);
 	lock->began = now;
 	lock->succession = SUCCESSION_NONE;
 	lock->ahead = -1;
@@ -232,10 +212,10 @@ static void
 count_term(struct etcdlock *lock, const struct lease_term *term)
 {
 	lock->term = *term;
-	lock->deadline = lease_deadline(term->sent, term->ttl);
-	arm(lock, &lock->expired, lock->deadline);
+	lock->deadline = term_deadline(term);
+	arm(lock, &lock->expired, clock_check_at(term_left(lock)));
 	if (!lock->expiring_said)
-		arm(lock, &lock->expiring, expiring_at(lock, term));
+		arm(lock, &lock->expiring, clock_check_at(term_left_to_expiring(lock)));
 	arm_refresh(lock, term);
 }
 
@@ -267,7 +247,7 @@ lock_settle(struct etcdlock *lock, const struct place *place)
 static void
 lock_our_turn(struct etcdlock *lock, const struct place *place)
 {
-	nsec now = clock_now(), refresh = refresh_at(lock, &place->term), start;
+	nsec now = clock_now(), refresh = term_refresh_at(lock, &place->term), start;
 
 	/* The one ahead of us went, and the watch has not told how: it still may. */
 	if (lock->succession == SUCCESSION_WAITING) {
@@ -282,7 +262,7 @@ lock_our_turn(struct etcdlock *lock, const struct place *place)
 			lock->ops->follow(lock->backend);
 		lock_settle(lock, place);
 		arm(lock, &lock->again, start);
-	} else if (now > refresh + (expiring_at(lock, &place->term) - refresh) / 2) {
+	} else if (now > refresh + (term_expiring_at(lock, &place->term) - refresh) / 2) {
 		/* Starting with half of the renewal window gone would be starting to lose. */
 		lock_settle(lock, place);
 		lock->ops->renew(lock->backend, true);
@@ -302,7 +282,7 @@ lock_wait_behind(struct etcdlock *lock, const struct place *place)
 	}
 	lock->ops->follow(lock->backend);
 	/* The next in line lives on first TTLs like a holder, so that it can start at once. */
-	if (place->ahead == 1 && clock_now() >= refresh_at(lock, &place->term))
+	if (place->ahead == 1 && clock_now() >= term_refresh_at(lock, &place->term))
 		lock->ops->renew(lock->backend, true);
 }
 
@@ -429,6 +409,9 @@ lock_lose(struct etcdlock *lock)
 	lock_timers_stop(lock);
 	lock->ops->stop(lock->backend);
 	lock->deadline = 0;
+	lock->lost = true;
+	/* Of a lock that is lost nobody is to hear that it was acquired. */
+	lock_forget_news(lock);
 	lock_set_state(lock, ETCDLOCK_LOST);
 	lock_post(lock, ETCDLOCK_DROPPED);
 }
@@ -469,7 +452,12 @@ static void
 on_expiring(void *arg)
 {
 	struct etcdlock *lock = arg;
+	nsec left = term_left_to_expiring(lock);
 
+	if (left > 0) {
+		arm(lock, &lock->expiring, clock_check_at(left));
+		return;
+	}
 	say_not_renewed(lock);
 	lock->expiring_said = true;
 	lock_set_state(lock, ETCDLOCK_DOUBTFUL);
@@ -479,8 +467,20 @@ on_expiring(void *arg)
 static void
 on_expired(void *arg)
 {
-	say_not_renewed(arg);
-	lock_lose(arg);
+	struct etcdlock *lock = arg;
+
+	if (!lock_check_expired(lock))
+		arm(lock, &lock->expired, clock_check_at(term_left(lock)));
+}
+
+bool
+lock_check_expired(struct etcdlock *lock)
+{
+	if (!lock_owned(lock) || term_left(lock) > 0)
+		return false;
+	say_not_renewed(lock);
+	lock_lose(lock);
+	return true;
 }
 
 void
@@ -506,7 +506,7 @@ void
 lock_end(struct etcdlock *lock)
 {
 	lock->refused = false;
-	lock->pending_count = 0;
+	lock_forget_news(lock);
 	lock_leave(lock, lock_owned(lock) || lock->state == ETCDLOCK_LOST);
 }
 
@@ -529,8 +529,8 @@ lock_left(struct etcdlock *lock)
 	lock_timers_stop(lock);
 	lock->ops->stop(lock->backend);
 	lock->deadline = 0;
-	/* What there was to say of a loss was said with it. */
-	if (lock->failure == ETCDLOCK_FAILURE_NONE)
+	/* Of a loss the reason stays. */
+	if (lock->failure == ETCDLOCK_FAILURE_NONE && !lock->lost)
 		lock->error[0] = '\0';
 	lock_set_state(lock, ETCDLOCK_IDLE);
 	lock_post(lock, lock->refused ? ETCDLOCK_REFUSED : ETCDLOCK_RELEASED);

@@ -44,6 +44,7 @@ struct etcdlock {
 	char error[768];   /* the first cause */
 	char trouble[640]; /* the last try that failed */
 	bool refused;      /* RELEASING because it was not acquired */
+	bool lost;         /* it was, since it was asked for; ERROR says why */
 
 	const struct backend_ops *ops;
 	void *backend;
@@ -77,8 +78,15 @@ void lock_set_state(struct etcdlock *lock, enum etcdlock_state state);
 /* True in the states that own the lock. */
 bool lock_owned(const struct etcdlock *lock);
 
+/* Where the deadline of a lock that is owned has passed, it is lost: true. A timer can come late, so whoever is about
+ * to act upon ownership asks. */
+bool lock_check_expired(struct etcdlock *lock);
+
 /* Queue EVENT for the user, unless it is queued already. */
 void lock_post(struct etcdlock *lock, enum etcdlock_event event);
+
+/* Take what is queued back, but DROPPED, REFUSED and RELEASED: something has ended, and that is always told. */
+void lock_forget_news(struct etcdlock *lock);
 
 /* Queue RESULT, from malloc(), which it takes. */
 void lock_post_result(struct etcdlock *lock, struct lock_result *result);

@@ -1,10 +1,14 @@
 /* The public functions of one lock, and the delivery of its events. */
 #include "lock/lock.h"
+#include "lock/lock_term.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Two clocks are not read at the same moment. */
+#define DEADLINE_JITTER NSEC_PER_MSEC
 
 #define REJOIN_FIRST (100 * NSEC_PER_MSEC)
 #define REJOIN_CAP (5 * NSEC_PER_SEC)
@@ -28,7 +32,8 @@ on_deliver(evutil_socket_t fd, short what, void *arg)
 			return;
 		lock->freed = NULL;
 	}
-	while (lock->pending_count > 0) {
+	/* Before each: the callback may have taken its time. */
+	while (lock_check_expired(lock), lock->pending_count > 0) {
 		enum etcdlock_event event = lock->pending[0];
 
 		lock->pending_count--;
@@ -49,6 +54,20 @@ lock_post(struct etcdlock *lock, enum etcdlock_event event)
 			return;
 	lock->pending[lock->pending_count++] = event;
 	event_active(lock->deliver, EV_READ, 0);
+}
+
+void
+lock_forget_news(struct etcdlock *lock)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < lock->pending_count; i++) {
+		enum etcdlock_event event = lock->pending[i];
+
+		if (event == ETCDLOCK_DROPPED || event == ETCDLOCK_REFUSED || event == ETCDLOCK_RELEASED)
+			lock->pending[kept++] = event;
+	}
+	lock->pending_count = kept;
 }
 
 void
@@ -183,6 +202,8 @@ etcdlock_unlock(struct etcdlock *lock)
 		errno = EINVAL;
 		return -1;
 	}
+	/* Whoever has worked beyond the deadline hears of it: DROPPED comes before RELEASED. */
+	(void)lock_check_expired(lock);
 	lock_end(lock);
 	return 0;
 }
@@ -236,7 +257,13 @@ etcdlock_state(const struct etcdlock *lock)
 int64_t
 etcdlock_deadline(const struct etcdlock *lock)
 {
-	return lock_owned(lock) ? lock->deadline : 0;
+	nsec measured;
+
+	if (!lock_owned(lock))
+		return 0;
+	/* Where the other clock says that more time has passed, it is sooner. */
+	measured = clock_now() + term_left(lock);
+	return measured < lock->deadline - DEADLINE_JITTER ? measured : lock->deadline;
 }
 
 int64_t

@@ -44,6 +44,15 @@ escape(const char *text, bool slashes)
 	return escaped;
 }
 
+bool
+v2_key_is_plain(const char *key)
+{
+	for (; *key != '\0'; key++)
+		if (strchr("?#%", *key) != NULL || (unsigned char)*key >= 0x80)
+			return false;
+	return true;
+}
+
 /* The path of KEY and QUERY. */
 __attribute__((format(printf, 2, 3))) static char *
 path_of(const char *key, const char *format, ...)

@@ -10,6 +10,9 @@
 #include <stdint.h>
 
 /* Create KEY with VALUE, unless it exists. PUT. */
+/* True where etcd-lock 1.x, which does not encode it, means the same by KEY. */
+bool v2_key_is_plain(const char *key);
+
 char *v2_encode_create(const char *key, const char *value, int64_t ttl_s);
 
 /* Give KEY another TTL where its modified index is INDEX; wakes nobody who waits. PUT. */

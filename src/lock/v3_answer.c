@@ -95,6 +95,31 @@ decode_stored(const json_t *object, int64_t revision, struct v3_kv *kv)
 	return "a key's revisions are none that it can have";
 }
 
+/* The same of an unsigned one. */
+static const char *
+get_uint64(const json_t *object, const char *name, uint64_t *value)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+	char *end;
+
+	*value = 0;
+	if (text == NULL)
+		return NULL;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return errno != 0 || *end != '\0' || *text < '0' || *text > '9' ? "an id is not an integer of 64 bits" : NULL;
+}
+
+const char *
+v3_decode_header(const json_t *answer, struct v3_header *header)
+{
+	const json_t *result = json_object_get(answer, "result");
+	const json_t *object = json_object_get(result != NULL ? result : answer, "header");
+	const char *wrong = get_uint64(object, "cluster_id", &header->cluster);
+
+	return wrong == NULL ? get_int64(object, "revision", &header->revision) : wrong;
+}
+
 static const char *
 get_revision(const json_t *answer, int64_t *revision)
 {

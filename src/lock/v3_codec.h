@@ -84,6 +84,15 @@ void v3_queue_free(struct v3_queue *queue);
 /* Decode the answer to v3_encode_queue() or, where JOINED, to v3_encode_join(). Free the queue after success. */
 const char *v3_decode_queue(const json_t *answer, const struct v3_names *names, bool joined, struct v3_queue *queue);
 
+/* What etcd says of itself in each answer. */
+struct v3_header {
+	uint64_t cluster; /* 0: not told */
+	int64_t revision; /* of the store, as the member that answered has it; 0: not told */
+};
+
+/* The header of any answer, or of a message of a stream. */
+const char *v3_decode_header(const json_t *answer, struct v3_header *header);
+
 struct v3_grant {
 	int64_t lease, ttl_s;
 };

@@ -15,7 +15,7 @@
 static bool
 is_worn(const struct v3 *v3)
 {
-	return v3->fresh != NULL && clock_now() > clock_add(v3->fresh->sent, v3->fresh->ttl / 4);
+	return v3->fresh != NULL && clock_elapsed(&v3->fresh->sent) > v3->fresh->ttl / 4;
 }
 
 static struct lease_term
@@ -28,7 +28,7 @@ static void
 extend_start(struct v3 *v3, enum v3_stage stage, const char *path, char *body)
 {
 	v3->stage = stage;
-	if (call_start(&v3->extend, path, body, v3_try_limit(v3)) == -1) {
+	if (v3_call(v3, &v3->extend, path, body) == -1) {
 		v3->stage = V3_STAGE_NONE;
 		lock_stumbled(v3->lock);
 	}
@@ -60,7 +60,7 @@ grant(struct v3 *v3, enum v3_stage stage)
 		lease_close(v3->fresh);
 	v3_extend_stop(v3);
 	v3->asked_s = ttl_s;
-	v3->fresh = lease_open(&v3->ledger, v3->held, clock_now(), ttl_s * NSEC_PER_SEC);
+	v3->fresh = lease_open(&v3->ledger, v3->held, clock_moment(), ttl_s * NSEC_PER_SEC);
 	extend_start(v3, stage, "/v3/lease/grant", v3_encode_grant(v3->fresh->id, ttl_s));
 }
 
@@ -78,7 +78,9 @@ v3_join(void *arg)
 	v3_revoke_next(v3);
 	v3->held = NULL;
 	v3->create_revision = v3->mod_revision = v3->seen_own = v3->seen_ahead = 0;
-	v3->full = v3->foreign = false;
+	v3->placed = 0;
+	v3->full = v3->foreign = v3->clusters_awaited = false;
+	cluster_probe(lock->client->cluster);
 	v3_names_free(&v3->names);
 	grant(v3, V3_STAGE_JOIN_GRANT);
 	if (v3->stage != V3_STAGE_JOIN_GRANT)
@@ -107,11 +109,18 @@ void
 v3_renew(void *arg, bool firm)
 {
 	struct v3 *v3 = arg;
+	char why[CALL_TEXT];
 
 	if (v3->stage == V3_STAGE_RENEW_GRANT || v3->stage == V3_STAGE_RENEW_MOVE)
 		return;
 	if (v3->held == NULL || v3->stage == V3_STAGE_JOIN_GRANT || v3->stage == V3_STAGE_JOIN_PUT)
 		return;
+	/* What could not be asked at the start. */
+	cluster_probe(v3->lock->client->cluster);
+	if (lock_owned(v3->lock) && cluster_is_split(v3->lock->client->cluster, why, sizeof(why))) {
+		lock_gone(v3->lock, why);
+		return;
+	}
 	/* A keepalive cannot change a lease's TTL. */
 	if ((firm && v3->lock->renewal == RENEW_RAFT) || v3->asked_s != v3->lock->timing.ttl_s)
 		grant(v3, V3_STAGE_RENEW_GRANT);
@@ -227,7 +236,7 @@ on_kept_alive(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 		return CALL_RETRY;
 	}
 	/* A leader that was frozen answers from what it remembers. */
-	if (clock_now() - term.sent > NSEC_PER_SEC) {
+	if (clock_elapsed(&term.sent) > NSEC_PER_SEC) {
 		snprintf(text, CALL_TEXT, "a keepalive's answer came too late to be believed");
 		return CALL_RETRY;
 	}
@@ -289,7 +298,8 @@ on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_T
 
 	if (is_granting(v3))
 		v3->fresh->exposed = true;
-	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text)) {
+	if (!v3_accept(v3, &v3->extend, v3->stage != V3_STAGE_KEEPALIVE, status, body, len, &answer, &judged, &verdict,
+		text)) {
 		if (judged == V3_LEASE_EXISTS && is_granting(v3))
 			return on_granted(
 			    v3, NULL, text); /* an earlier try has worked: the TTL is what we asked for, or more */

@@ -34,23 +34,20 @@ v3_revoke_next(struct v3 *v3)
 		return;
 	}
 	v3->revoking = lease->id;
-	if (call_start(&v3->revoke, "/v3/kv/lease/revoke", v3_encode_lease(lease->id), v3_try_limit(v3)) == -1)
+	if (v3_call(v3, &v3->revoke, "/v3/kv/lease/revoke", v3_encode_lease(lease->id)) == -1)
 		lock_stumbled(v3->lock);
 }
 
 bool
 v3_delete_own(struct v3 *v3)
 {
-	return call_start(
-		   &v3->depart, "/v3/kv/txn", v3_encode_delete(&v3->names, v3->create_revision), v3_try_limit(v3)) == 0;
+	return v3_call(v3, &v3->depart, "/v3/kv/txn", v3_encode_delete(&v3->names, v3->create_revision)) == 0;
 }
 
 void
 v3_leave_next(struct v3 *v3)
 {
-	if (v3->mark &&
-	    call_start(&v3->depart, "/v3/kv/txn", v3_encode_mark(&v3->names, v3->create_revision), v3_try_limit(v3)) ==
-		0)
+	if (v3->mark && v3_call(v3, &v3->depart, "/v3/kv/txn", v3_encode_mark(&v3->names, v3->create_revision)) == 0)
 		return;
 	if (v3->foreign && v3_delete_own(v3))
 		return;
@@ -109,7 +106,8 @@ v3_reclaim_found(struct v3 *v3, const struct v3_kv *kv)
 
 	v3->reclaiming = false;
 	if (found && kv->lease != 0)
-		*lease_open(&v3->ledger, NULL, 0, 0) = (struct lease){ .id = kv->lease, .exposed = true };
+		*lease_open(&v3->ledger, NULL, (struct moment){ 0, 0 }, 0) =
+		    (struct lease){ .id = kv->lease, .exposed = true };
 	/* A move that the dead process had sent may still come, and its lease we do not know: delete the key itself. */
 	v3->foreign = found;
 	v3_leave(v3, found && v3->reclaim_held);
@@ -126,8 +124,8 @@ on_departed(void *arg, long status, const char *body, size_t len, char text[CALL
 	json_t *answer;
 
 	/* Etcd without space refuses the mark, and still takes the revocation. */
-	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text) && judged != V3_REFUSED &&
-	    judged != V3_NO_SPACE)
+	if (!v3_accept(v3, &v3->depart, true, status, body, len, &answer, &judged, &verdict, text) &&
+	    judged != V3_REFUSED && judged != V3_NO_SPACE)
 		return verdict;
 	/* Refused before we wanted to leave: that is under way now, with a request of its own. */
 	if (v3->depart.serial != serial)

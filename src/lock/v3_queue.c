@@ -74,11 +74,12 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 	free(v3->predecessor);
 	v3->predecessor = predecessor;
 	/* Back as well: a watch that tells some things twice does no harm. */
-	v3->seen_own = v3->seen_ahead = queue->revision;
+	v3->seen_own = v3->seen_ahead = v3->placed = queue->revision;
 	place.holder = holder == NULL ? NULL : holder->value;
 	place.term =
 	    v3_on_keepalives(v3) ? v3->kept : (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl };
-	lock_placed(v3->lock, &place);
+	if (place.ahead > 0 || !v3_must_wait_for_clusters(v3))
+		lock_placed(v3->lock, &place);
 }
 
 void
@@ -92,7 +93,7 @@ v3_look(void *arg)
 	v3->look_again = call_active(&v3->look);
 	if (v3->look_again)
 		return;
-	if (call_start(&v3->look, "/v3/kv/range", v3_encode_queue(&v3->names), v3_try_limit(v3)) == -1)
+	if (v3_call(v3, &v3->look, "/v3/kv/range", v3_encode_queue(&v3->names)) == -1)
 		lock_stumbled(v3->lock);
 }
 
@@ -106,15 +107,18 @@ on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_T
 	const char *wrong;
 	json_t *answer;
 
-	if (!v3_accept(v3, status, body, len, &answer, &judged, &verdict, text))
+	if (!v3_accept(v3, &v3->look, true, status, body, len, &answer, &judged, &verdict, text))
 		return verdict;
 	wrong = v3_decode_queue(answer, &v3->names, false, &queue);
 	json_decref(answer);
 	if (wrong != NULL)
 		return v3_senseless(wrong, text);
 	call_stop(&v3->look);
+	v3_watch_looked(v3);
 	if (v3->reclaiming)
 		v3_reclaim_found(v3, find_own(v3, &queue));
+	else if (v3_is_stale(v3, queue.revision))
+		v3_look(v3);
 	else
 		v3_place(v3, &queue);
 	v3_queue_free(&queue);

@@ -1,8 +1,17 @@
 /* The watch on our own key and on the one ahead of us, reopened from where it was when it breaks. */
 #include "lock/v3.h"
 
+#include "base/duration.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+/* The period of looks that stand in for a watch. */
+#define POLL_SHORTEST (100 * NSEC_PER_MSEC)
+#define POLL_LONGEST (2 * NSEC_PER_SEC)
+
+/* Where looks are answered and watches are not for so long, that is said. */
+#define SILENCE (2500 * NSEC_PER_MSEC)
 
 static void
 watch_close(struct v3 *v3)
@@ -11,10 +20,75 @@ watch_close(struct v3 *v3)
 	timer_disarm(v3->lock->client->loop, &v3->watch.retry);
 }
 
+/* How often to look while no watch is confirmed: the holder so often that, when its key has gone, its command is dead
+ * before whoever comes next has waited for the lock delay; the next in line often enough to follow soon. 0: all others,
+ * who look whenever they renew. */
+static nsec
+poll_period(const struct v3 *v3)
+{
+	nsec period = v3->lock->timing.delay_ms * NSEC_PER_MSEC / 2;
+
+	if (!lock_owned(v3->lock))
+		return v3->lock->ahead <= 1 ? POLL_LONGEST : 0;
+	if (period < POLL_SHORTEST)
+		return POLL_SHORTEST;
+	return period > POLL_LONGEST ? POLL_LONGEST : period;
+}
+
+static void
+watch_poll(struct v3 *v3)
+{
+	nsec period = poll_period(v3);
+
+	timer_arm(v3->lock->client->loop, &v3->watch.poll, period == 0 ? NSEC_NEVER : clock_now() + period);
+}
+
+static void
+on_poll(void *arg)
+{
+	struct v3 *v3 = arg;
+
+	if (!v3->watch.wanted || v3_watch_confirmed(v3))
+		return;
+	v3_look(v3);
+	watch_poll(v3);
+}
+
+bool
+v3_watch_confirmed(const struct v3 *v3)
+{
+	return v3->watch.watcher.stream != NULL && v3->watch.asked > 0 && v3->watch.confirmed >= v3->watch.asked;
+}
+
+void
+v3_watch_looked(struct v3 *v3)
+{
+	struct v3_watch *watch = &v3->watch;
+	nsec now = clock_now();
+	char span[DURATION_TEXT];
+
+	if (!watch->wanted || v3_watch_confirmed(v3)) {
+		watch->polled = 0;
+		return;
+	}
+	if (watch->polled == 0)
+		watch->polled = now;
+	if (watch->silence_said || now < watch->polled + SILENCE)
+		return;
+	watch->silence_said = true;
+	log_msg(&v3->lock->client->log, LEVEL_NOTICE,
+	    "etcd answers, but its watches do not come through (a proxy that buffers answers? nginx: proxy_buffering off): "
+	    "looking every %s instead",
+	    duration_text(poll_period(v3) == 0 ? POLL_LONGEST : poll_period(v3), span));
+}
+
 static void
 watch_retry(struct v3 *v3, nsec delay)
 {
+	v3->watch.broken = true;
 	watch_close(v3);
+	if (v3->watch.wanted && !timer_armed(&v3->watch.poll))
+		watch_poll(v3);
 	timer_arm(v3->lock->client->loop, &v3->watch.retry, clock_add(clock_now(), delay));
 }
 
@@ -93,6 +167,25 @@ on_events(struct v3 *v3, const json_t *object, const struct v3_watch_message *me
 		*seen = message->revision;
 }
 
+/* A watch that was broken goes on from where it was, if the store is the same; and one at a revision that the store has
+ * not reached is silent. Only a look tells. */
+static void
+on_created(struct v3 *v3, const json_t *object)
+{
+	struct v3_watch *watch = &v3->watch;
+	struct v3_header header;
+
+	backoff_reset(&watch->backoff);
+	if (v3_decode_header(object, &header) == NULL && header.revision < v3->revision)
+		watch->broken = true;
+	if (++watch->confirmed < watch->asked)
+		return;
+	watch->polled = 0;
+	if (watch->broken && (lock_owned(v3->lock) || v3->lock->ahead <= 1))
+		v3_look(v3);
+	watch->broken = false;
+}
+
 static void
 on_message(void *arg, const json_t *object)
 {
@@ -113,7 +206,7 @@ on_message(void *arg, const json_t *object)
 		return;
 	}
 	if (message.created)
-		backoff_reset(&v3->watch.backoff);
+		on_created(v3, object);
 	on_events(v3, object, &message);
 }
 
@@ -123,6 +216,8 @@ encode(void *arg, char *requests[WATCHER_WATCHES])
 	struct v3 *v3 = arg;
 	struct v3_watch *watch = &v3->watch;
 
+	watch->confirmed = 0;
+	watch->asked = watch->predecessor == NULL ? 1 : 2;
 	watch->own_start = v3->seen_own + 1;
 	watch->ahead_start = v3->seen_ahead + 1;
 	requests[0] = v3_encode_watch(v3->names.key, watch->own_start, false);
@@ -167,7 +262,9 @@ v3_follow(void *arg)
 		return;
 	}
 	watch->wanted = true;
+	watch->broken = false;
 	watch_open(v3);
+	watch_poll(v3);
 }
 
 void
@@ -177,6 +274,8 @@ v3_watch_stop(struct v3 *v3)
 	free(v3->watch.predecessor);
 	v3->watch.predecessor = NULL;
 	v3->watch.wanted = false;
+	v3->watch.polled = 0;
+	timer_disarm(v3->lock->client->loop, &v3->watch.poll);
 }
 
 void
@@ -197,4 +296,5 @@ v3_watch_init(struct v3 *v3)
 	watch->watcher =
 	    (struct watcher){ .encode = encode, .on_message = on_message, .on_failed = watch_failed, .arg = v3 };
 	timer_init(&watch->retry, watch_open, v3);
+	timer_init(&watch->poll, on_poll, v3);
 }

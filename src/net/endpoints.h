@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct endpoint {
 	char *name;        /* as a person would write it; for messages */
@@ -16,8 +17,9 @@ struct endpoint {
 	char *connect_to;  /* where it is, if not there where URL says, as CURLOPT_CONNECT_TO(3) has it; or NULL */
 	struct http_lane lane;
 	struct avoid avoid;
-	nsec failed;   /* when it failed last, if it has not served since; else 0 */
-	bool unusable; /* its last answer was not etcd's */
+	nsec failed;      /* when it failed last, if it has not served since; else 0 */
+	bool unusable;    /* its last answer was not etcd's */
+	uint64_t cluster; /* the id of the cluster that it is of, as it said last; 0: it has not */
 };
 
 struct endpoints {

@@ -9,6 +9,7 @@
 struct loop {
 	struct event_base *base;
 	bool owns_base;
+	pid_t owner; /* the process that made it: a forked child has the same timerfd */
 	int timer_fd;
 	struct event *timer_event;
 	struct timer *earliest; /* root of the pairing heap */
@@ -87,6 +88,12 @@ heap_remove(struct timer *root, struct timer *timer)
 	return root;
 }
 
+bool
+loop_is_ours(const struct loop *loop)
+{
+	return loop->owner == getpid();
+}
+
 /* Sets the timerfd to the earliest timer, if it is not set so already. */
 static void
 loop_program(struct loop *loop)
@@ -94,7 +101,8 @@ loop_program(struct loop *loop)
 	nsec at = loop->earliest == NULL ? NSEC_NEVER : loop->earliest->at;
 	struct itimerspec spec = { 0 };
 
-	if (at == loop->programmed)
+	/* What a child that was forked sets, it sets for its parent. */
+	if (at == loop->programmed || !loop_is_ours(loop))
 		return;
 	loop->programmed = at;
 	if (at != NSEC_NEVER) {
@@ -162,6 +170,7 @@ loop_new(struct event_base *base)
 		return NULL;
 	loop->programmed = NSEC_NEVER;
 	loop->owns_base = base == NULL;
+	loop->owner = getpid();
 	loop->base = base == NULL ? new_base() : base;
 	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->base == NULL || loop->timer_fd == -1)

@@ -33,6 +33,9 @@ void loop_free(struct loop *loop);
 
 struct event_base *loop_base(struct loop *loop);
 
+/* False in a child that was forked from the process that made LOOP: there it must be freed only. */
+bool loop_is_ours(const struct loop *loop);
+
 /* A persistent event on FD, not yet added, with the nearest priority that the base has; free it with
  * event_free(). NULL when memory is short. */
 struct event *

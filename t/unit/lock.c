@@ -14,16 +14,35 @@ margin_ms(int64_t ttl_s)
 	return lease_margin(ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
 }
 
+/* A moment that lies SPAN back. */
+static struct moment
+ago(nsec span)
+{
+	struct moment now = clock_moment();
+
+	return (struct moment){ .boot = now.boot - span, .raw = now.raw - span };
+}
+
 static void
 margins(void **state)
 {
+	struct moment sent;
+
 	(void)state;
 	assert_int_equal(margin_ms(1), 200);
-	assert_int_equal(margin_ms(5), 500);
-	assert_int_equal(margin_ms(30), 3000);
-	assert_int_equal(margin_ms(60), 3000);
-	assert_int_equal(margin_ms(INT64_C(3000000000)), 3000);
-	assert_int_equal(lease_deadline(7, 60 * NSEC_PER_SEC), 7 + 57 * NSEC_PER_SEC);
+	assert_int_equal(margin_ms(5), 600);
+	assert_int_equal(margin_ms(30), 3100);
+	assert_int_equal(margin_ms(60), 6100);
+	assert_int_equal(margin_ms(600), 60100);
+	assert_int_equal(margin_ms(INT64_C(3000000000)), INT64_C(300000000100));
+	sent = clock_moment();
+	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) <= 60 * NSEC_PER_SEC - lease_margin(60 * NSEC_PER_SEC));
+	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) > 50 * NSEC_PER_SEC);
+	/* Where one clock says that more has passed, that counts. */
+	sent.raw -= 50 * NSEC_PER_SEC;
+	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) < 4 * NSEC_PER_SEC);
+	sent.raw += 100 * NSEC_PER_SEC;
+	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) > 50 * NSEC_PER_SEC);
 }
 
 static void
@@ -83,14 +102,14 @@ the_ledger(void **state)
 
 	(void)state;
 	for (int i = 0; i < LEASES; i++) {
-		leases[i] = lease_open(&ledger, NULL, i, 60);
+		leases[i] = lease_open(&ledger, NULL, (struct moment){ i, i }, 60);
 		assert_non_null(leases[i]);
 		assert_true(leases[i]->id > 0);
 		assert_ptr_equal(lease_find(&ledger, leases[i]->id), leases[i]);
 		leases[i]->exposed = i != 7;
 	}
 	/* A full one gives up its oldest, but not the one that our key is on. */
-	assert_ptr_equal(lease_open(&ledger, leases[0], 1, 60), leases[1]);
+	assert_ptr_equal(lease_open(&ledger, leases[0], (struct moment){ 1, 1 }, 60), leases[1]);
 	leases[1]->exposed = true;
 	/* Only what is older than the lease of the key may go: a later one may still get the key. */
 	lease_retire_older(&ledger, leases[2]);
@@ -251,7 +270,7 @@ place(long ahead)
 		.holder = ahead ? "them" : NULL,
 		.revision = 10,
 
-		.term = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC } };
+		.term = { .sent = clock_moment(), .ttl = 60 * NSEC_PER_SEC } };
 }
 
 static void
@@ -269,7 +288,8 @@ an_empty_queue_is_ours_at_once(void **state)
 	assert_int_equal(event_count, 0); /* never from inside a call */
 	await_events(1);
 	assert_int_equal(events[0], ETCDLOCK_ACQUIRED);
-	assert_int_equal(etcdlock_deadline(lock), first.term.sent + 57 * NSEC_PER_SEC);
+	assert_int_equal(
+	    etcdlock_deadline(lock), first.term.sent.boot + 60 * NSEC_PER_SEC - lease_margin(60 * NSEC_PER_SEC));
 	assert_int_equal(etcdlock_revision(lock), 10);
 	while (asked.follows == 0)
 		event_base_loop(loop_base(client.loop), EVLOOP_ONCE);
@@ -378,12 +398,12 @@ static void
 a_worn_lease_is_renewed_before_the_start(void **state)
 {
 	struct place first = place(0);
-	struct lease_term fresh = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC };
+	struct lease_term fresh = { .sent = clock_moment(), .ttl = 60 * NSEC_PER_SEC };
 
 	(void)state;
 	wait_behind_one();
 	lock_vanished(lock, VANISH_RELEASED);
-	first.term.sent = clock_now() - 45 * NSEC_PER_SEC;
+	first.term.sent = ago(45 * NSEC_PER_SEC);
 	lock_placed(lock, &first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
 	assert_int_equal(asked.firm, 1);
@@ -420,7 +440,7 @@ hold(void)
 static void
 trouble_is_doubt_and_no_loss(void **state)
 {
-	struct lease_term fresh = { .sent = clock_now(), .ttl = 60 * NSEC_PER_SEC };
+	struct lease_term fresh = { .sent = clock_moment(), .ttl = 60 * NSEC_PER_SEC };
 
 	(void)state;
 	hold();
@@ -458,16 +478,16 @@ a_lease_that_runs_out_warns_first(void **state)
 	(void)state;
 	hold();
 	lock_trouble(lock, "http://x: no answer", false);
-	/* 57 s to the deadline, 10 s of grace before it: put the clock back to just before the grace, then the
+	/* 53.9 s to the deadline, 10 s of grace before it: put the clock back to just before the grace, then the
 	 * deadline. */
-	worn.sent = clock_now() - 47 * NSEC_PER_SEC + 20 * NSEC_PER_MSEC;
+	worn.sent = ago(43 * NSEC_PER_SEC + 880 * NSEC_PER_MSEC);
 	lock_renewed(lock, &worn);
 	lock_trouble(lock, "http://x: no answer", false);
 	await_events(3);
 	assert_int_equal(events[1], ETCDLOCK_RENEWED);
 	assert_int_equal(events[2], ETCDLOCK_EXPIRING);
 	assert_non_null(strstr(etcdlock_error(lock), "no answer"));
-	worn.sent = clock_now() - 57 * NSEC_PER_SEC + 20 * NSEC_PER_MSEC;
+	worn.sent = ago(53 * NSEC_PER_SEC + 880 * NSEC_PER_MSEC);
 	lock_renewed(lock, &worn);
 	await_events(6);
 	assert_int_equal(events[4], ETCDLOCK_EXPIRING);

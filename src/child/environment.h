@@ -1,5 +1,5 @@
-#ifndef ETCDLOCKER_ENVIRONMENT_H
-#define ETCDLOCKER_ENVIRONMENT_H
+#ifndef CHILD_ENVIRONMENT_H
+#define CHILD_ENVIRONMENT_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "etcdlocker/environment.h"
+#include "child/environment.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,0 +1,373 @@
+/* The keeper's process. */
+#include "child/keeper.h"
+
+#include "base/coverage.h"
+#include "child/descriptors.h"
+#include "child/environment.h"
+#include "child/tree.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* As ps(1) shows it: not what `killall etcdlocker` looks for. */
+#define NAME "lock-keeper"
+
+/* Between rounds of killing in which nothing died; twice as long each time. */
+#define PAUSE_FIRST_MS 5
+#define PAUSE_LAST_MS 500
+
+struct process {
+	const struct keeper_setup *setup;
+	char **argv;
+	int socket, child_fd;
+	pid_t leader;                  /* COMMAND, until it is reaped; 0 */
+	bool busy;                     /* something of the tree may be alive */
+	bool killing;                  /* round after round */
+	bool progress;                 /* something has died since the last one */
+	bool orphaned;                 /* the supervisor is gone */
+	int pause_ms;                  /* until the next round, where nothing dies */
+	struct spawn_failure *failure; /* in shared memory */
+	char message[KEEPER_MESSAGE];
+};
+
+/* Memory that nobody touches is not there. */
+static struct process the_keeper;
+
+static void
+tell(const struct process *keeper, struct keeper_news news)
+{
+	/* Waits while the supervisor does not read: it is stopped then, and has no orders either. */
+	while (!keeper->orphaned && send(keeper->socket, &news, sizeof(news), MSG_NOSIGNAL) == -1 && errno == EINTR)
+		continue;
+}
+
+/* --- start --- */
+
+/* What came with the order, in the order of struct keeper_order's fields. */
+struct received {
+	int fds[KEEPER_DESCRIPTORS];
+	size_t count, taken;
+};
+
+static int
+take(struct received *received, bool expected)
+{
+	return expected && received->taken < received->count ? received->fds[received->taken++] : -1;
+}
+
+static void
+start_command(struct process *keeper, const struct keeper_order *order, size_t len, struct received *received)
+{
+	struct spawn_pass pass[2];
+	struct spawn spawn = { .argv = keeper->argv,
+		.signals = keeper->setup->signals,
+		.cgroup = take(received, order->has_cgroup),
+		.tty = take(received, order->has_tty),
+		.pass = pass,
+		.pass_count = order->pass_count,
+		.leader = keeper->setup->leader,
+		.failure = keeper->failure };
+	char *changes[KEEPER_VARIABLES], *at = keeper->message + sizeof(*order), *end = keeper->message + len;
+	char **environment;
+	pid_t pid = -1;
+
+	for (size_t i = 0; i < order->pass_count; i++)
+		pass[i] = (struct spawn_pass){ .from = take(received, true), .to = order->pass_to[i] };
+	for (size_t i = 0; i < order->count && at < end; i++) {
+		changes[i] = at;
+		at += strlen(at) + 1;
+	}
+	if (order->own_pid)
+		spawn.own_pid = at - 1;
+	environment = environment_new(changes, order->count);
+	errno = ENOMEM;
+	if (environment != NULL) {
+		spawn.envp = environment;
+		pid = spawn_start(&spawn);
+	}
+	if (pid == -1)
+		*keeper->failure = (struct spawn_failure){ .stage = SPAWN_PROCESS, .errnum = errno };
+	free(environment);
+	keeper->busy = true;
+	if (keeper->failure->errnum != 0) {
+		atomic_store(keeper->setup->leader, 0);
+		tell(keeper, (struct keeper_news){ .what = KEEPER_FAILED, .failure = *keeper->failure });
+		return;
+	}
+	keeper->leader = pid;
+	tell(keeper, (struct keeper_news){ .what = KEEPER_STARTED, .pid = pid });
+	if (!keeper->setup->once)
+		return;
+	descriptors_close_inherited();
+	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
+	if (chdir("/") == -1)
+		return;
+}
+
+/* --- orders --- */
+
+static void
+signal_leader(const struct process *keeper, const struct keeper_order *order)
+{
+	/* It is ours to reap: as long as we have not, the number is its own. */
+	if (keeper->leader == 0)
+		return;
+	if (kill(keeper->leader, order->signo) == -1 && errno != ESRCH)
+		tell(keeper,
+		    (struct keeper_news){ .what = KEEPER_UNSENT,
+			.pid = keeper->leader,
+			.status = order->signo,
+			.failure.errnum = errno });
+	if (order->asks_to_end)
+		kill(keeper->leader, SIGCONT);
+}
+
+/* The group first: that is at once, whatever /proc is like. */
+static void
+signal_all(const struct process *keeper, int signo)
+{
+	if (keeper->leader != 0)
+		kill(-keeper->leader, signo);
+	if (tree_signal(NULL, signo) == -1 && keeper->leader == 0 && atomic_load(keeper->setup->leader) > 0)
+		kill(-atomic_load(keeper->setup->leader), signo);
+}
+
+static void
+begin_killing(struct process *keeper)
+{
+	if (keeper->killing)
+		return;
+	keeper->killing = keeper->progress = true;
+	keeper->pause_ms = PAUSE_FIRST_MS;
+	tree_hurry();
+}
+
+static void
+obey(struct process *keeper, size_t len, struct received *received)
+{
+	struct keeper_order order;
+
+	memcpy(&order, keeper->message, sizeof(order));
+	switch (order.verb) {
+	case KEEPER_START:
+		start_command(keeper, &order, len, received);
+		break;
+	case KEEPER_SIGNAL:
+		signal_leader(keeper, &order);
+		break;
+	case KEEPER_SIGNAL_ALL:
+		signal_all(keeper, order.signo);
+		break;
+	case KEEPER_KILL:
+		begin_killing(keeper);
+		tell(keeper, (struct keeper_news){ .what = KEEPER_ALIVE });
+		break;
+	}
+}
+
+static void
+receive_descriptors(struct msghdr *header, struct received *received)
+{
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0);
+		     at + sizeof(int) <= part->cmsg_len && received->count < KEEPER_DESCRIPTORS; at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, (char *)part + at, sizeof(fd));
+			/* Out of the way of what COMMAND is to have them as. */
+			received->fds[received->count++] = descriptors_move_above(fd, SPAWN_PASS_MAX);
+		}
+	}
+}
+
+/* Reads one order and carries it out. False where there is none for now. */
+static bool
+read_order(struct process *keeper)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int) * KEEPER_DESCRIPTORS)];
+		struct cmsghdr align;
+	} control;
+	struct iovec data = { keeper->message, sizeof(keeper->message) - 1 };
+	struct msghdr header = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
+	};
+	struct received received = { .count = 0 };
+	ssize_t len = recvmsg(keeper->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (len == -1 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (len < (ssize_t)sizeof(struct keeper_order)) {
+		/* The supervisor is gone: nothing of the tree may live on. */
+		keeper->orphaned = true;
+		if (keeper->busy)
+			begin_killing(keeper);
+		return false;
+	}
+	receive_descriptors(&header, &received);
+	keeper->message[len] = '\0';
+	obey(keeper, (size_t)len, &received);
+	for (size_t i = 0; i < received.count; i++)
+		close(received.fds[i]);
+	return true;
+}
+
+/* --- the loop --- */
+
+static void
+reap(struct process *keeper)
+{
+	struct keeper_news ended = { .what = KEEPER_ENDED };
+	enum tree_news news;
+	int status;
+
+	while ((news = tree_wait(keeper->leader, &status)) != TREE_NOTHING && news != TREE_EMPTY) {
+		if (news == TREE_STOPPED) {
+			tell(keeper, (struct keeper_news){ .what = KEEPER_STOPPED, .status = status });
+			continue;
+		}
+		keeper->progress = true;
+		if (news != TREE_LEADER)
+			continue;
+		ended.pid = keeper->leader;
+		ended.status = status;
+		keeper->leader = 0;
+	}
+	if (ended.pid != 0) {
+		ended.emptied = news == TREE_EMPTY;
+		tell(keeper, ended);
+	} else if (news == TREE_EMPTY && keeper->busy) {
+		tell(keeper, (struct keeper_news){ .what = KEEPER_EMPTIED });
+	}
+	if (news == TREE_EMPTY)
+		keeper->busy = keeper->killing = false;
+}
+
+/* Returns how long to sleep after it, as poll(2) has it. */
+static int
+kill_round(struct process *keeper)
+{
+	if (!keeper->killing)
+		return -1;
+	if (keeper->progress)
+		keeper->pause_ms = PAUSE_FIRST_MS;
+	else if (keeper->pause_ms < PAUSE_LAST_MS)
+		keeper->pause_ms *= 2;
+	keeper->progress = false;
+	if (keeper->leader != 0)
+		kill(-keeper->leader, SIGKILL);
+	/* Without /proc, what has left the group is reached as it becomes our child: not at all. */
+	(void)tree_kill(NULL);
+	reap(keeper);
+	if (!keeper->killing)
+		return -1;
+	return keeper->progress ? 0 : keeper->pause_ms;
+}
+
+static void
+drain(int fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info))
+		continue;
+}
+
+_Noreturn static void
+leave(int code)
+{
+	coverage_record();
+	_exit(code);
+}
+
+_Noreturn static void
+keep(struct process *keeper)
+{
+	for (;;) {
+		int pause_ms = kill_round(keeper);
+		struct pollfd fds[] = {
+			{ .fd = keeper->orphaned ? -1 : keeper->socket, .events = POLLIN },
+			{ .fd = keeper->child_fd, .events = POLLIN },
+		};
+
+		if (keeper->orphaned && !keeper->busy)
+			leave(KEEPER_EMPTY);
+		/* An error is EINTR or a shortage that goes by: we look at everything anyway. */
+		(void)poll(fds, 2, pause_ms);
+		drain(keeper->child_fd);
+		while (!keeper->orphaned && read_order(keeper))
+			continue;
+		reap(keeper);
+	}
+}
+
+/* COMMAND's words out of our command line, which is to be overwritten. False where memory is short. */
+static bool
+copy_command(struct process *keeper)
+{
+	size_t count = 0;
+
+	while (keeper->setup->argv[count] != NULL)
+		count++;
+	keeper->argv = calloc(count + 1, sizeof(*keeper->argv));
+	for (size_t i = 0; keeper->argv != NULL && i < count; i++)
+		if ((keeper->argv[i] = strdup(keeper->setup->argv[i])) == NULL)
+			return false;
+	return keeper->argv != NULL;
+}
+
+/* For ps(1), and so that nobody takes us for the others by our name or our command line. */
+static void
+take_name(const struct keeper_setup *setup)
+{
+	(void)prctl(PR_SET_NAME, NAME);
+	if (setup->own_words_len <= sizeof(NAME))
+		return;
+	memset(setup->own_words, 0, setup->own_words_len);
+	memcpy(setup->own_words, NAME, sizeof(NAME));
+}
+
+int
+keeper_fork(struct keeper *keeper, const struct keeper_setup *setup)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
+		return -1;
+	the_keeper.failure =
+	    mmap(NULL, sizeof(struct spawn_failure), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (the_keeper.failure == MAP_FAILED || (pid = fork()) == -1) {
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
+	if (pid == 0) {
+		the_keeper.setup = setup;
+		the_keeper.socket = ends[1];
+		/* Above all the supervisor's end: it is to be seen when that is closed. */
+		descriptors_close_ours(ends[1]);
+		the_keeper.child_fd = signals_open();
+		(void)setpgid(0, 0);
+		if (the_keeper.child_fd == -1 || tree_adopt() == -1 || !copy_command(&the_keeper))
+			leave(1);
+		take_name(setup);
+		keep(&the_keeper);
+	}
+	/* In both, whoever comes first. */
+	(void)setpgid(pid, pid);
+	close(ends[1]);
+	*keeper = (struct keeper){ .pid = pid, .socket = ends[0] };
+	return 0;
+}
