@@ -128,7 +128,7 @@ holding(void)
 	CHECK(etcdlock_set(lock, "ttl", "1", why, sizeof(why)) == -1 && strstr(why, "too short") != NULL);
 	CHECK(etcdlock_set(lock, "ttl", "300", why, sizeof(why)) == 0);
 	await(ETCDLOCK_RENEWED);
-	CHECK(etcdlock_deadline(lock) > now() + 290 * SECONDS);
+	CHECK(etcdlock_deadline(lock) > now() + 260 * SECONDS);
 	CHECK(etcdlock_set(lock, "refresh", "200ms", why, sizeof(why)) == 0);
 	await(ETCDLOCK_RENEWED);
 	seen = 0;

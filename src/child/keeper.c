@@ -21,6 +21,12 @@
 /* As ps(1) shows it: not what `killall etcdlocker` looks for. */
 #define NAME "lock-keeper"
 
+/* So many of the dead are reaped before we look at anything else. */
+#define REAP_MOST 256
+
+/* After so many rounds of killing the dead are left to the kernel. */
+#define ROUNDS_REAPING 3
+
 /* Between rounds of killing in which nothing died; twice as long each time. */
 #define PAUSE_FIRST_MS 5
 #define PAUSE_LAST_MS 500
@@ -33,7 +39,11 @@ struct process {
 	bool busy;                     /* something of the tree may be alive */
 	bool killing;                  /* round after round */
 	bool progress;                 /* something has died since the last one */
+	bool kernel_reaps;             /* those that die now */
 	bool orphaned;                 /* the supervisor is gone */
+	struct tree_pace pace;         /* COMMAND's, while we hurry */
+	int rounds;                    /* so many were made */
+	ssize_t found;                 /* in the last round */
 	int pause_ms;                  /* until the next round, where nothing dies */
 	struct spawn_failure *failure; /* in shared memory */
 	char message[KEEPER_MESSAGE];
@@ -75,6 +85,7 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		.pass = pass,
 		.pass_count = order->pass_count,
 		.leader = keeper->setup->leader,
+		.pace = &keeper->pace,
 		.failure = keeper->failure };
 	char *changes[KEEPER_VARIABLES], *at = keeper->message + sizeof(*order), *end = keeper->message + len;
 	char **environment;
@@ -148,7 +159,7 @@ begin_killing(struct process *keeper)
 		return;
 	keeper->killing = keeper->progress = true;
 	keeper->pause_ms = PAUSE_FIRST_MS;
-	tree_hurry();
+	keeper->rounds = 0;
 }
 
 static void
@@ -226,13 +237,27 @@ read_order(struct process *keeper)
 /* --- the loop --- */
 
 static void
+leave_dead(struct process *keeper, bool to_kernel)
+{
+	if (keeper->kernel_reaps == to_kernel)
+		return;
+	keeper->kernel_reaps = to_kernel;
+	tree_leave_dead(to_kernel);
+	/* From then on somebody else may have its number. */
+	keeper->leader = 0;
+}
+
+/* Returns whether there are more. */
+static bool
 reap(struct process *keeper)
 {
 	struct keeper_news ended = { .what = KEEPER_ENDED };
 	enum tree_news news;
-	int status;
+	int status, count = 0;
 
-	while ((news = tree_wait(keeper->leader, &status)) != TREE_NOTHING && news != TREE_EMPTY) {
+	/* Some at a time, where they may die as fast as we reap; a heap that does not grow any more goes as a whole. */
+	while ((news = tree_wait(keeper->leader, &status)) != TREE_NOTHING && news != TREE_EMPTY &&
+	    (keeper->kernel_reaps || count++ < REAP_MOST)) {
 		if (news == TREE_STOPPED) {
 			tell(keeper, (struct keeper_news){ .what = KEEPER_STOPPED, .status = status });
 			continue;
@@ -250,14 +275,19 @@ reap(struct process *keeper)
 	} else if (news == TREE_EMPTY && keeper->busy) {
 		tell(keeper, (struct keeper_news){ .what = KEEPER_EMPTIED });
 	}
-	if (news == TREE_EMPTY)
+	if (news == TREE_EMPTY) {
+		leave_dead(keeper, false);
 		keeper->busy = keeper->killing = false;
+	}
+	return news != TREE_NOTHING && news != TREE_EMPTY;
 }
 
 /* Returns how long to sleep after it, as poll(2) has it. */
 static int
 kill_round(struct process *keeper)
 {
+	ssize_t found;
+
 	if (!keeper->killing)
 		return -1;
 	if (keeper->progress)
@@ -265,13 +295,19 @@ kill_round(struct process *keeper)
 	else if (keeper->pause_ms < PAUSE_LAST_MS)
 		keeper->pause_ms *= 2;
 	keeper->progress = false;
+	/* It was not done quickly, and whatever COMMAND's status is now, it is no cause of anything. */
+	if (++keeper->rounds > ROUNDS_REAPING)
+		leave_dead(keeper, true);
 	if (keeper->leader != 0)
 		kill(-keeper->leader, SIGKILL);
-	/* Without /proc, what has left the group is reached as it becomes our child: not at all. */
-	(void)tree_kill(NULL);
-	reap(keeper);
+	/* Without /proc, what has left the group is reached by nothing. */
+	found = keeper->kernel_reaps ? tree_kill(NULL) : tree_kill_children(NULL);
+	(void)reap(keeper);
 	if (!keeper->killing)
 		return -1;
+	/* Where the kernel reaps, it is seen by what is left that something has died. */
+	keeper->progress = keeper->progress || found != keeper->found;
+	keeper->found = found;
 	return keeper->progress ? 0 : keeper->pause_ms;
 }
 
@@ -294,6 +330,8 @@ leave(int code)
 _Noreturn static void
 keep(struct process *keeper)
 {
+	bool behind = false;
+
 	for (;;) {
 		int pause_ms = kill_round(keeper);
 		struct pollfd fds[] = {
@@ -304,11 +342,11 @@ keep(struct process *keeper)
 		if (keeper->orphaned && !keeper->busy)
 			leave(KEEPER_EMPTY);
 		/* An error is EINTR or a shortage that goes by: we look at everything anyway. */
-		(void)poll(fds, 2, pause_ms);
+		(void)poll(fds, 2, behind ? 0 : pause_ms);
 		drain(keeper->child_fd);
 		while (!keeper->orphaned && read_order(keeper))
 			continue;
-		reap(keeper);
+		behind = reap(keeper);
 	}
 }
 
@@ -363,6 +401,9 @@ keeper_fork(struct keeper *keeper, const struct keeper_setup *setup)
 		if (the_keeper.child_fd == -1 || tree_adopt() == -1 || !copy_command(&the_keeper))
 			leave(1);
 		take_name(setup);
+		/* We have little to do, and what outruns us, or leaves its dead to us in heaps, must not have its way.
+		 */
+		the_keeper.pace = tree_hurry();
 		keep(&the_keeper);
 	}
 	/* In both, whoever comes first. */

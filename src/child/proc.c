@@ -138,16 +138,6 @@ proc_tracer(pid_t pid)
 	return read_status(pid, "\nTracerPid:", "%d", &number) ? number : 0;
 }
 
-bool
-proc_is_frozen(pid_t pid)
-{
-	char buf[128];
-
-	/* The name of the function in the kernel that it sleeps in. */
-	return read_file(pid, "wchan", buf, sizeof(buf)) > 0 &&
-	    (strstr(buf, "refrigerator") != NULL || strstr(buf, "freez") != NULL);
-}
-
 /* An empty directory is no /proc, and that of another pid namespace has other processes under our numbers. */
 static bool
 is_our_proc(void)

@@ -26,7 +26,4 @@ bool proc_user(pid_t pid, unsigned *user);
 /* Who traces PID (ptrace(2)); 0: nobody. */
 pid_t proc_tracer(pid_t pid);
 
-/* True where PID is in a frozen cgroup of version 1, in which SIGKILL does nothing. */
-bool proc_is_frozen(pid_t pid);
-
 #endif

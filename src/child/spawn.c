@@ -76,6 +76,7 @@ become_command(void *arg)
 	for (size_t i = 0; i < spawn->pass_count; i++)
 		if (dup2(spawn->pass[i].from, spawn->pass[i].to) == -1)
 			fail(spawn, SPAWN_DESCRIPTORS, errno);
+	tree_set_pace(spawn->pace);
 	signals_restore(spawn->signals);
 	if (spawn->own_pid != NULL)
 		write_pid(spawn->own_pid, getpid());

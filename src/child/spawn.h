@@ -3,6 +3,7 @@
 #define CHILD_SPAWN_H
 
 #include "child/signals.h"
+#include "child/tree.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -33,8 +34,9 @@ struct spawn {
 	int cgroup;                         /* a directory of cgroup v2 to be in, or -1 */
 	const struct spawn_pass *pass;      /* PASS_COUNT of them, FROM above SPAWN_PASS_MAX */
 	size_t pass_count;
-	char *own_pid; /* a place in ENVP for SPAWN_PID bytes, which get COMMAND's pid; or NULL */
-	int tty;       /* the terminal to be in the foreground of, or -1 */
+	char *own_pid;                /* a place in ENVP for SPAWN_PID bytes, which get COMMAND's pid; or NULL */
+	int tty;                      /* the terminal to be in the foreground of, or -1 */
+	const struct tree_pace *pace; /* how it is to be run */
 	/* Both in memory that is shared with children: where COMMAND's pid goes before it runs, and what went wrong. */
 	_Atomic pid_t *leader;
 	struct spawn_failure *failure;

@@ -3,6 +3,7 @@
 #include "child/proc.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* So often our own children alone are killed, which takes a small part of what the whole tree does. */
+#define FAST_ROUNDS 2
+
 /* So often the tree is stopped before it is killed, at most, while it grows from one look to the next. */
 #define STOP_ROUNDS 8
+
+/* Whether the dead among our children go without waiting for us. */
+static bool kernel_reaps;
 
 int
 tree_adopt(void)
@@ -107,22 +114,37 @@ tree_spare_alone(struct tree_spared *spared, pid_t pid)
 	spared->alone = pid;
 }
 
+/* The pidfd is of whoever has the number now: is that still the one that was found below PARENT? */
+static bool
+is_still_below(int fd, pid_t pid, pid_t parent)
+{
+	siginfo_t info = { .si_pid = 0 };
+	pid_t now;
+
+	/* One of our own children, and alive: one call tells. A dead one is left to be reaped. */
+	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+		return info.si_pid == 0;
+	if (parent == getpid())
+		return false;
+	/* Its parent may have died meanwhile. */
+	now = proc_parent(pid);
+	return now != 0 && (now == parent || now == proc_parent(parent));
+}
+
 static void
 send(pid_t pid, pid_t parent, int signo)
 {
-	pid_t now;
 	int fd;
 
-	if (parent == getpid()) {
+	/* Nobody else can free the number of a child that we reap. */
+	if (parent == getpid() && !kernel_reaps) {
 		kill(pid, signo);
 		return;
 	}
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd == -1)
 		return;
-	/* The pidfd is of whoever has the number now: is that the one that was found? Its parent may have died. */
-	now = proc_parent(pid);
-	if (now != 0 && (now == parent || now == getpid() || now == proc_parent(parent)))
+	if (is_still_below(fd, pid, parent))
 		(void)syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0);
 	close(fd);
 }
@@ -139,11 +161,50 @@ tree_signal(const struct tree_spared *spared, int signo)
 	return walk_tree(spared, signal_one, &signo);
 }
 
+void
+tree_kill_one(pid_t pid, pid_t parent)
+{
+	if (pid > 0 && parent > 0)
+		send(pid, parent, SIGKILL);
+}
+
+struct children {
+	const struct tree_spared *spared;
+	ssize_t count;
+};
+
+static bool
+kill_child(void *arg, pid_t pid, pid_t parent)
+{
+	struct children *children = arg;
+	const struct tree_spared *spared = children->spared;
+
+	if (is_spared(spared, pid) || (spared != NULL && spared->alone == pid))
+		return false;
+	children->count++;
+	send(pid, parent, SIGKILL);
+	return false;
+}
+
+ssize_t
+tree_kill_children(const struct tree_spared *spared)
+{
+	struct children children = { .spared = spared };
+
+	for (int round = 0; round < FAST_ROUNDS; round++) {
+		children.count = 0;
+		if (proc_each_descendant(kill_child, &children) == -1)
+			return -1;
+	}
+	return children.count;
+}
+
 ssize_t
 tree_kill(const struct tree_spared *spared)
 {
 	ssize_t before = 0, count;
 
+	(void)tree_kill_children(spared);
 	for (int round = 0; round < STOP_ROUNDS; round++) {
 		count = tree_signal(spared, SIGSTOP);
 		if (count <= before)
@@ -154,10 +215,36 @@ tree_kill(const struct tree_spared *spared)
 }
 
 void
+tree_leave_dead(bool to_kernel)
+{
+	const struct sigaction action = { .sa_handler = SIG_DFL, .sa_flags = to_kernel ? SA_NOCLDWAIT : 0 };
+
+	(void)sigaction(SIGCHLD, &action, NULL);
+	kernel_reaps = to_kernel;
+}
+
+struct tree_pace
 tree_hurry(void)
 {
-	/* Allowed to root; for others it is as it was. */
-	(void)setpriority(PRIO_PROCESS, 0, -20);
+	const struct sched_param first = { .sched_priority = 1 };
+	struct sched_param param = { .sched_priority = 0 };
+	struct tree_pace before = { .policy = sched_getscheduler(0), .nice = getpriority(PRIO_PROCESS, 0) };
+
+	if (sched_getparam(0, &param) == 0)
+		before.realtime = param.sched_priority;
+	/* Niceness counts only among those of one session, where the kernel groups processes by sessions (sched(7)). */
+	if (before.policy != SCHED_FIFO && before.policy != SCHED_RR && sched_setscheduler(0, SCHED_FIFO, &first) == -1)
+		(void)setpriority(PRIO_PROCESS, 0, -20);
+	return before;
+}
+
+void
+tree_set_pace(const struct tree_pace *pace)
+{
+	const struct sched_param param = { .sched_priority = pace->realtime };
+
+	(void)sched_setscheduler(0, pace->policy, &param);
+	(void)setpriority(PRIO_PROCESS, 0, pace->nice);
 }
 
 /* --- what is left --- */
@@ -167,8 +254,10 @@ note_survivor(void *arg, pid_t pid, pid_t parent)
 {
 	struct tree_survivor *survivor = arg;
 
+	char state = proc_state(pid);
+
 	(void)parent;
-	if (proc_state(pid) == 'Z' || proc_state(pid) == 'X')
+	if (state == 'Z' || state == 'X' || (kill(pid, 0) == -1 && errno == ESRCH))
 		return;
 	if (survivor->pid == 0)
 		survivor->pid = pid;
@@ -190,11 +279,10 @@ explain(struct tree_survivor *survivor)
 		    user, (unsigned)geteuid());
 	else if (state == 0)
 		snprintf(why, size, "/proc hides it from us, so that nothing is known of it; root can see it");
-	else if (proc_is_frozen(survivor->pid))
-		snprintf(why, size, "its cgroup is frozen; thaw it");
 	else if (state == 'D')
 		snprintf(why, size,
-		    "it sleeps in the kernel (state D), perhaps on a file system or a disk that does not answer; repair that");
+		    "it sleeps in the kernel (state D): a disk or a file system does not answer, or its cgroup is frozen; "
+		    "repair or thaw that");
 	else if (tracer > 0)
 		snprintf(why, size, "process %d traces it; end that one", (int)tracer);
 	else

@@ -43,16 +43,39 @@ void tree_spare_alone(struct tree_spared *spared, pid_t pid);
 void tree_spare_no_more(struct tree_spared *spared, pid_t pid);
 
 /* Send SIGNO to every process below us but SPARED (NULL: none). Our own children get it by their number, which only we
- * can free; all others through a pidfd, looked at once more, so that no number that was given to somebody else is hit.
- * Returns how many processes there were, or -1 where there is no /proc of our own pid namespace. */
+ * can free; all others through a pidfd, looked at once more, so that nobody is hit who has got the number of one that
+ * has died. Returns how many processes there were, or -1 where there is no /proc of our own pid namespace. */
 ssize_t tree_signal(const struct tree_spared *spared, int signo);
 
-/* One round of killing: SIGSTOP for all first, for what is stopped starts nothing new, then SIGKILL. Returns what
- * tree_signal() does. Call it again, without a pause as long as something dies, until waitpid(2) says ECHILD. */
+/* SIGKILL for PID, if that is a child of PARENT. */
+void tree_kill_one(pid_t pid, pid_t parent);
+
+/* SIGKILL for our own children but SPARED, several times, as fast as can be: what forks and exits all the time becomes
+ * our child each time, and must not outrun us. What was below those that have died is ours then. Returns as
+ * tree_signal(). */
+ssize_t tree_kill_children(const struct tree_spared *spared);
+
+/* The same; then, for everything below them, SIGSTOP, for what is stopped starts nothing new, and SIGKILL. Returns as
+ * tree_signal(). Call it again, without a pause as long as something dies, until waitpid(2) says ECHILD. */
 ssize_t tree_kill(const struct tree_spared *spared);
 
-/* Ask the kernel to run us before others, as far as it lets us: what is to be killed must not outrun us. */
-void tree_hurry(void);
+/* Have the kernel reap our children that die from now on (SA_NOCLDWAIT), or have them wait for us again. Where nobody
+ * wants to know any more how they ended, those that fork and exit all the time leave no heap of dead, in which we would
+ * look for the living. */
+void tree_leave_dead(bool to_kernel);
+
+/* How the kernel runs a process among others. */
+struct tree_pace {
+	int policy, realtime; /* sched_setscheduler(2) */
+	int nice;             /* setpriority(2) */
+};
+
+/* Ask the kernel to run us before all others, as far as it lets us: root before everything that is not real-time, all
+ * others not at all. Returns how it was. */
+struct tree_pace tree_hurry(void);
+
+/* Be run as PACE says. Async-signal-safe. */
+void tree_set_pace(const struct tree_pace *pace);
 
 /* A process that SIGKILL has not ended. */
 struct tree_survivor {

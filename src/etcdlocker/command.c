@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* So often the keeper is reminded, and we kill, too. */
-#define KILL_PAUSE (250 * NSEC_PER_MSEC)
+/* So often the keeper, which kills without a pause, is asked whether it does. */
+#define KILL_PAUSE (100 * NSEC_PER_MSEC)
 
 /* And where there is no keeper any more. */
 #define KILL_PAUSE_ALONE (5 * NSEC_PER_MSEC)
@@ -22,8 +22,12 @@
 /* Several such pauses. */
 #define KILL_HEARTBEAT (1500 * NSEC_PER_MSEC)
 
-/* A keeper that does not answer for so long cannot do its work: then it has to go, and we do it. */
+/* A keeper that does not answer for so long is held up, by an exec that hangs perhaps: then it has to go, COMMAND goes
+ * with it (PR_SET_PDEATHSIG), and the rest is ours to kill. */
 #define KEEPER_SILENCE NSEC_PER_SEC
+
+/* So many of the dead are reaped before we look at anything else. */
+#define REAP_MOST 256
 
 /* What lives so long after the lock was lost cannot be killed, and nothing is left to wait for. */
 #define KILL_PATIENCE (10 * NSEC_PER_SEC)
@@ -224,16 +228,19 @@ but_the_keeper(const struct command *command)
 static void
 kill_once(struct command *command)
 {
-	const struct tree_spared spared = but_the_keeper(command);
+	const bool alone = command->keeper.pid == 0;
 
 	cgroup_kill(&command->setup->cgroup);
-	/* The keeper does so without a pause; that it could be held up is why we do it as well. */
-	keeper_kill(&command->keeper);
-	(void)(command->keeper.pid != 0 ? tree_signal(&spared, SIGKILL) : tree_kill(&spared));
+	if (alone) {
+		(void)tree_kill(NULL);
+	} else {
+		keeper_kill(&command->keeper);
+		/* Should the keeper be held up, at least COMMAND itself is dead. */
+		tree_kill_one(atomic_load(&command->setup->link->shared->leader), command->keeper.pid);
+	}
 	/* That some of it takes long to die is no reason for the sentinel to kill us too, as long as we go on. */
 	command_guard(command, 0);
-	timer_arm(
-	    command->loop, &command->kill, clock_now() + (command->keeper.pid != 0 ? KILL_PAUSE : KILL_PAUSE_ALONE));
+	timer_arm(command->loop, &command->kill, clock_now() + (alone ? KILL_PAUSE_ALONE : KILL_PAUSE));
 }
 
 void
@@ -284,6 +291,8 @@ say_survivor(struct command *command)
 				  : ". The lock is lost, so another command can start");
 }
 
+static void reap(struct command *command);
+
 static void
 on_kill(void *arg)
 {
@@ -302,7 +311,11 @@ on_kill(void *arg)
 	say_survivor(command);
 	if (command->keeper.pid != 0 && now >= command->answered + KEEPER_SILENCE)
 		kill(command->keeper.pid, SIGKILL);
-	kill_once(command);
+	/* With the kernel reaping, nothing else tells of the end. */
+	if (command->keeper.pid == 0)
+		reap(command);
+	if (command->killing)
+		kill_once(command);
 }
 
 void
@@ -464,6 +477,8 @@ on_keeper_ended(struct command *command)
 	command->keeper.pid = 0;
 	if (dismissed)
 		return;
+	/* Of what it has left nobody wants to know how it ended. */
+	tree_leave_dead(true);
 	outcome_set(command->outcome, CAUSE_TOLD, SIGKILL, "our keeper process was killed%s",
 	    command->begun ? ": killing the command" : "");
 	notify(command, command->begun ? EV_LOST : EV_STOP);
@@ -473,10 +488,10 @@ static void
 reap(struct command *command)
 {
 	bool keeper = false;
-	int status;
-	pid_t pid;
+	int status, count = 0;
+	pid_t pid = 0;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid == -1 && errno == EINTR))
+	while (count++ < REAP_MOST && ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid == -1 && errno == EINTR)))
 		keeper = keeper || pid == command->keeper.pid;
 	if (keeper)
 		on_keeper_ended(command);

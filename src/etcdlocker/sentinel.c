@@ -56,6 +56,7 @@ struct sentinel {
 	bool emptied;              /* the keeper has ended, and has said that nothing was left below it */
 	struct tree_spared elders; /* children that we had before: what exec'ed us had started them */
 	bool progress;             /* something has died since the last round of killing */
+	ssize_t found;             /* in that round */
 	unsigned clean_looks;      /* in a row that have found nothing to kill */
 	bool busy;                 /* the service manager has not taken a message yet */
 };
@@ -138,6 +139,7 @@ kill_all(struct sentinel *sentinel, bool keeper_too)
 	struct beacon *shared = sentinel->setup->link->shared;
 	const pid_t keeper = atomic_load(&shared->keeper);
 	struct tree_spared spared = sentinel->elders;
+	const bool spares_keeper = !keeper_too && keeper > 0 && !sentinel->emptied;
 	int number = atomic_load(&shared->cgroup);
 	ssize_t found;
 
@@ -150,15 +152,19 @@ kill_all(struct sentinel *sentinel, bool keeper_too)
 		cgroup_kill_named(&sentinel->setup->cgroup);
 	}
 	/* The keeper is the last to go: it reaps, and says whether something is left. */
-	if (!keeper_too && keeper > 0 && !sentinel->emptied) {
+	if (spares_keeper) {
 		kill(keeper, SIGCONT);
 		tree_spare_alone(&spared, keeper);
 	}
-	found = tree_kill(&spared);
+	if (sentinel->gone && keeper_too)
+		tree_leave_dead(true);
+	found = spares_keeper ? tree_kill_children(&spared) : tree_kill(&spared);
 	if (found == -1 && atomic_load(&shared->leader) > 0)
 		/* COMMAND itself dies with the keeper; what has left its group is reached only as it becomes our child.
 		 */
 		kill(-atomic_load(&shared->leader), SIGKILL);
+	sentinel->progress = sentinel->progress || found != sentinel->found;
+	sentinel->found = found;
 	sentinel->clean_looks = found <= 0 ? sentinel->clean_looks + 1 : 0;
 	/* In a pid namespace of our own nobody else is left. */
 	if (getpid() == 1 && sentinel->gone && keeper_too)
@@ -181,9 +187,11 @@ is_empty(const struct sentinel *sentinel)
 static void
 say_survivor(const struct sentinel *sentinel, struct patience *patience)
 {
+	struct tree_spared spared = sentinel->elders;
 	struct tree_survivor survivor;
 
-	if (!patience_over(patience) || !tree_find_survivor(&sentinel->elders, &survivor))
+	tree_spare_alone(&spared, atomic_load(&sentinel->setup->link->shared->keeper));
+	if (!patience_over(patience) || !tree_find_survivor(&spared, &survivor))
 		return;
 	log_msg(sentinel->setup->log, LEVEL_WARNING, "process %d (%s) cannot be killed: %s", (int)survivor.pid,
 	    survivor.name, survivor.reason);
@@ -201,7 +209,7 @@ kill_tree(struct sentinel *sentinel)
 
 	limit = (lease_end > began ? lease_end : began) + KILL_PATIENCE;
 	patience_begin(&patience);
-	tree_hurry();
+	(void)tree_hurry();
 	for (;;) {
 		sentinel->progress = false;
 		kill_all(sentinel, clock_now() - began > KEEPER_PATIENCE);
@@ -277,6 +285,7 @@ take_over(struct sentinel *sentinel)
 		    key);
 		return EXIT_COMMAND;
 	}
+	tree_leave_dead(false);
 	restore_terminal(sentinel);
 	reclaim(sentinel);
 	describe_end(sentinel, overdue, why, sizeof(why));

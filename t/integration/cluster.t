@@ -97,7 +97,7 @@ sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0
         my ($name, $endpoint) = @$bad;
         my $file = "$dir/bad" . ++$count;
         my $owner = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', $key, '-t', 3, '--', 'sh', '-c', "echo on > $file; sleep 6; exit 42"]);
-        my $tight = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', "$key-tight", '-t', 4, '-r', 2, '-g', '1.2', '--', 'sh', '-c', 'sleep 6; exit 43']);
+        my $tight = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', "$key-tight", '-t', 4, '-r', 2, '-g', '1.1', '--', 'sh', '-c', 'sleep 6; exit 43']);
         is finish($owner, 20), 42, "beside one that is $name: two leases long, nothing is lost" or diag $owner->{stderr};
         is finish($tight, 20), 43, 'nor with a tight schedule' or diag $tight->{stderr};
     }

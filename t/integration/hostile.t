@@ -32,7 +32,7 @@ for my $case (
     [qr/no key/, '--', 'true'],
     [qr/no command/, '-k', $key],
     [qr/unknown option --nonsense/, '--nonsense', '-k', $key, 'true'],
-    [qr/TTL of 10 s is too short: refresh 5s \+ grace 8s \+ margin 1s \+ one try 1s/, '-k', $key, '-t', '10', '-g', '8', 'true'],
+    [qr/TTL of 10 s is too short: refresh 5s \+ grace 8s \+ margin 1\.1s \+ one try 1s/, '-k', $key, '-t', '10', '-g', '8', 'true'],
     [qr/endpoint 'a:1:2' has no valid port/, '-e', 'a:1:2', '-k', $key, 'true'],
 ) {
     my ($says, @arguments) = @$case;

@@ -76,11 +76,11 @@ timing_that_cannot_be_kept(void **state)
 		{ .ttl_s = 10, .refresh_ms = 10000, .grace_ms = -1 },
 		{ .ttl_s = 10, .refresh_ms = INT64_MAX / 2, .grace_ms = -1 },
 		{ .ttl_s = 10, .grace_ms = INT64_MAX / 2 },
-		{ .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 3100 },
+		{ .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 2950 },
 		{ .ttl_s = 10, .grace_ms = -1, .wait_ms = INT64_MAX },
 		{ .ttl_s = 10, .grace_ms = -1, .delay_ms = -1 },
 	};
-	struct timing good = { .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 3000 };
+	struct timing good = { .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 2900 };
 	char why[256];
 
 	(void)state;

@@ -154,7 +154,7 @@ bad_lines(void **state)
 		{ "-k /l -r x cmd", "--refresh" },
 		{ "-k /l -t 10 -r 10 cmd", "TTL of 10 s is too short" },
 		{ "-k /l -t 10 -r 2 -g 20 cmd", "grace 20s" },
-		{ "-k /l -t 10 -r 5 -g 3.5 cmd", "margin 1s" },
+		{ "-k /l -t 10 -r 5 -g 3.5 cmd", "margin 1.1s" },
 		{ "-k /l -w x cmd", "--wait" },
 		{ "-k /l -w -1 cmd", "negative" },
 		{ "-k /l -E 256 cmd", "0 to 255" },
