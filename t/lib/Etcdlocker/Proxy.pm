@@ -10,9 +10,9 @@ use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(proxy_start proxy_freeze proxy_thaw proxy_stop);
+our @EXPORT = qw(proxy_start proxy_freeze proxy_thaw proxy_cut_watches proxy_stop);
 
 my %proxies;
 my $main = $$;
@@ -20,9 +20,28 @@ my $main = $$;
 sub relay {
     my ($socket, $target, $lose, %options) = @_;
     my $select = IO::Select->new($socket);
-    my (%other, %losing, %is_server);
+    my (%other, %losing, %is_server, %swallowed);
     my $cut = $options{cut};
-    while (my @ready = $select->can_read) {
+    my @late; # [time, socket, bytes]: answers that are held up
+    my $turn = 0;
+    my $cut_watches = 0;
+    my %watches; # the two ends of connections that carry one
+    local $SIG{USR1} = sub { $cut_watches = 1 };
+    while (1) {
+        my @ready = $select->can_read(@late ? 0.01 : undef);
+        if ($cut_watches) {
+            for my $end (map { @$_ } values %watches) {
+                $select->remove($end);
+                delete @other{$end};
+                close $end;
+            }
+            (%watches, $cut_watches) = ();
+            next;
+        }
+        while (@late && $late[0][0] <= time) {
+            my (undef, $to, $bytes) = @{ shift @late };
+            syswrite $to, $bytes if $other{$to};
+        }
         for my $from (@ready) {
             if ($from == $socket) {
                 my $client = $socket->accept or next;
@@ -44,6 +63,17 @@ sub relay {
                 undef $cut;
                 $got = 0;
             }
+            $watches{$from} = [$from, $to] if $got && !$is_server{$from} && $bytes =~ m{^POST /v3/watch};
+            if ($got && !$is_server{$from}) {
+                $swallowed{$to} = 1 if $options{swallow} && $bytes =~ $options{swallow};
+                # Every second one, for all at once would only be slow.
+                $losing{"late $to"} = 1 if $options{late} && $bytes =~ $options{late} && ++$turn % 2;
+            }
+            next if $got && $is_server{$from} && $swallowed{$from};
+            if ($got && $is_server{$from} && delete $losing{"late $from"}) {
+                push @late, [time + $options{late_by}, $to, $bytes];
+                next;
+            }
             sleep $options{delay} if $options{delay} && $is_server{$from};
             if ($got && $options{drip} && $is_server{$from}) {
                 for my $byte (split //, $bytes) {
@@ -64,11 +94,13 @@ sub relay {
 
 # Relays to TARGET (host:port); returns { pid, endpoint }. The answer to the first request that matches LOSE gets lost: the
 # connection is closed instead. Options: cut, so many bytes of answers pass, then their connection is reset, once; drip,
-# seconds for each byte of answers; delay, seconds before each piece of an answer; address and port to listen on.
+# seconds for each byte of answers; delay, seconds before each piece of an answer; late, every second answer to a request that
+# matches comes late_by seconds late, with others passing it; swallow, a request that matches gets no answer; address and port
+# to listen on.
 sub proxy_start {
     my ($target, $lose, %options) = @_;
     my $address = $options{address} // '127.0.0.1';
-    my $socket = IO::Socket::INET->new(Listen => 64, LocalAddr => $address, LocalPort => $options{port} // 0) or die "no port: $!";
+    my $socket = IO::Socket::INET->new(Listen => 64, ReuseAddr => 1, LocalAddr => $address, LocalPort => $options{port} // 0) or die "no port: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         $SIG{PIPE} = 'IGNORE';
@@ -82,6 +114,7 @@ sub proxy_start {
 }
 
 sub proxy_freeze { kill 'STOP', $_[0]{pid}; return }
+sub proxy_cut_watches { kill 'USR1', $_[0]{pid}; return }
 sub proxy_thaw { kill 'CONT', $_[0]{pid}; return }
 
 sub proxy_stop {
