@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -325,6 +326,51 @@ not_waiting(void)
 	etcdlock_free(lock);
 }
 
+/* Work that outlives the lease: whoever unlocks then hears of the loss first. */
+static void
+unlocking_late(void)
+{
+	struct etcdlock *lock;
+
+	CHECK(etcdlock_config_set(config, "ttl", "2", why, sizeof(why)) == 0);
+	CHECK(etcdlock_config_set(config, "grace", "100ms", why, sizeof(why)) == 0);
+	lock = new_lock("late");
+	CHECK(etcdlock_lock(lock) == 0);
+	await(ETCDLOCK_ACQUIRED);
+	while (etcdlock_deadline(lock) > now())
+		usleep(10000);
+	CHECK(etcdlock_unlock(lock) == 0);
+	await(ETCDLOCK_DROPPED);
+	CHECK(strstr(etcdlock_error(lock), "could not be renewed in time") != NULL);
+	await(ETCDLOCK_RELEASED);
+	CHECK(etcdlock_error(lock)[0] != '\0');
+	etcdlock_free(lock);
+}
+
+/* A child that was forked frees what it has, and its parent goes on. */
+static void
+forking(void)
+{
+	struct etcdlock *lock = new_lock("parent");
+	int status = -1;
+	pid_t pid;
+
+	CHECK(etcdlock_lock(lock) == 0);
+	await(ETCDLOCK_ACQUIRED);
+	pid = fork();
+	if (pid == 0) {
+		etcdlock_free(lock);
+		etcdlock_client_free(client);
+		_exit(0);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	seen = 0;
+	await(ETCDLOCK_RENEWED);
+	CHECK(etcdlock_unlock(lock) == 0);
+	await(ETCDLOCK_RELEASED);
+	etcdlock_free(lock);
+}
+
 /* Whoever frees a lock or its client from inside a callback does no harm. */
 static void
 on_event_free(struct etcdlock *lock, enum etcdlock_event event, void *arg)
@@ -384,6 +430,8 @@ main(int argc, char *argv[])
 		freeing_all();
 	}
 	not_waiting();
+	unlocking_late();
+	forking();
 	unreachable();
 	etcdlock_client_free(client);
 	etcdlock_config_free(config);

@@ -15,8 +15,11 @@ request_free(struct http_request *request)
 	timer_disarm(http->loop, &request->limit);
 	if (request->easy != NULL) {
 		TAILQ_REMOVE(&http->active, request, link);
-		curl_multi_remove_handle(http->multi, request->easy);
-		curl_easy_cleanup(request->easy);
+		/* A child that was forked must say nothing on its parent's connections, not even goodbye. */
+		if (loop_is_ours(http->loop)) {
+			curl_multi_remove_handle(http->multi, request->easy);
+			curl_easy_cleanup(request->easy);
+		}
 		if (request->spec.lane != NULL)
 			request->spec.lane->active--;
 		if (!TAILQ_EMPTY(&http->waiting))
@@ -422,12 +425,13 @@ http_free(struct http *http)
 	free_all(&http->waiting);
 	free_all(&http->active);
 	timer_disarm(http->loop, &http->next);
-	if (http->multi != NULL)
+	if (http->multi != NULL && loop_is_ours(http->loop))
 		curl_multi_cleanup(http->multi);
 	timer_disarm(http->loop, &http->timer);
 	curl_slist_free_all(http->headers);
 	curl_slist_free_all(http->leader_headers);
 	tls_free(&http->tls);
+	if (loop_is_ours(http->loop))
+		curl_global_cleanup();
 	free(http);
-	curl_global_cleanup();
 }

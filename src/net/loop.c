@@ -192,7 +192,8 @@ loop_free(struct loop *loop)
 
 	if (loop == NULL)
 		return;
-	if (loop->timer_event != NULL)
+	/* In a child that was forked this would take it out of its parent's epoll(7). */
+	if (loop->timer_event != NULL && loop_is_ours(loop))
 		event_free(loop->timer_event);
 	if (loop->timer_fd != -1)
 		close(loop->timer_fd);

@@ -59,16 +59,31 @@ SKIP: {
 }
 
 {
-    my $owner = start_locker(['-k', $key, '--', 'sh', '-c', "setsid sh -c 'while :; do echo >> $dir/beats; sleep 0.02; done' & sleep 300"]);
+    my $sub = 'cg=' . "$mount" . '$(sed -n s/^0:://p /proc/self/cgroup); mkdir -p $cg/deep/er && echo made';
+    my $run = run_locker(['-k', $key, '--', 'sh', '-c', $sub]);
+    is $run->{stdout}, "made\n", 'the command makes cgroups of its own';
+    is_deeply [ours($run)], [], 'which are removed with ours';
+}
+
+{
+    my $owner = start_locker(['-k', $key, '-t', 3, '--', 'sh', '-c', "setsid sh -c 'while :; do echo >> $dir/beats; sleep 0.02; done' & sleep 300"]);
     wait_until(sub { -s "$dir/beats" }, 10, 'the command to run');
-    my ($supervisor) = children_of($owner->{pid});
-    # Both at once, which nothing else covers whole: the command's own process dies, the rest is in the cgroup still.
-    kill 'KILL', $supervisor, $owner->{pid};
+    my ($supervisor, $keeper) = family_of($owner);
+    # All of us, the keeper before the others, for it would kill the rest: the command's own process dies with it.
+    kill 'STOP', $supervisor, $owner->{pid};
+    kill 'KILL', $keeper, $supervisor, $owner->{pid};
     finish($owner);
     my ($left) = ours($owner);
-    ok $left, 'both killed at once: what is left is in one place';
-    spew("$left/cgroup.kill", '1');
-    ok wait_until(sub { rmdir $left }, 10), 'where one write ends it';
+    ok $left, 'all of us killed: what is left is in one place';
+    my $other = start_locker(['-v', '-k', "$key/other", '--', 'sh', '-c', 'echo on; sleep 300']);
+    wait_until(sub { slurp($other->{out}) =~ /on/ }, 10, 'another command');
+    my $size = -s "$dir/beats";
+    ok !wait_until(sub { -s "$dir/beats" > $size }, 0.3), 'the next etcdlocker on this machine has killed it';
+    my $next = run_locker(['-k', "$key/next", '--', 'true']);
+    ok !-d $left, 'and one that ends has removed it';
+    is_deeply [scalar ours($other)], [1], 'what has an owner is left alone';
+    kill 'TERM', $other->{pid};
+    is finish($other), 143, 'and ends as it should';
 }
 
 done_testing;

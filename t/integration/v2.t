@@ -64,6 +64,8 @@ my $etcd = etcd_start(arguments => ['--enable-v2']);
     is $variable->{stdout}, "/main/job\n", 'ETCD_LOCK_API=2 is --api v2';
     my $odd = run_locker([v2('-k', "/odd key/100%/\xc3\xa9", '-i', "an id & more"), '--', 'true']);
     is $odd->{code}, 0, 'keys and ids of any characters' or diag $odd->{stderr};
+    like $odd->{stderr}, qr/etcd-lock 1\.x .* locks another one/, 'but not beside etcd-lock 1.x, which is said';
+    is run_locker([v2('-k', '/plain-key_1.x~y'), '--', 'true'])->{stderr}, '', 'where it matters';
     my $directory = run_locker([v2('-k', '/main'), '--', 'true']);
     is $directory->{code}, 1, 'a key that is a directory: 1';
     like $directory->{stderr}, qr/directory/, 'and says so';
@@ -101,12 +103,13 @@ for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub 
     is finish($owner), 2, "$name: 2";
     cmp_ok now() - $since, '<', 2, 'at once, though the command ignores TERM';
     like $owner->{stderr}, qr/lost: its key \S+ (?:is gone|was changed from outside)/, 'and why';
+    is there('/loss') ? 1 : 0, $name eq 'deleted' ? 0 : 1, 'what is somebody else\'s by now is left alone';
     v2_ask('DELETE', '/loss');
 }
 
 {
     my $owner = hold('/cut');
-    my ($command) = map { children_of($_) } children_of($owner->{pid});
+    my (undef, undef, $command) = family_of($owner);
     my $since = now();
     kill 'STOP', $etcd->{pid};
     ok wait_until(sub { !alive($command) }, 10), 'etcd is silent: the command is killed';
@@ -233,6 +236,16 @@ SKIP: {
         ok wait_until(sub { -e "$dir/old" }, $limit), "$name: 1.x gets the lock";
         finish($heir);
     }
+
+    # 1.x takes a key with its own id for its own. We are told off, and must not give away what it holds then.
+    my $robbed = start_locker([v2('-k', '/same', '-i', 'same', '-t', 10, '-v'), '--', 'sleep', '300']);
+    wait_until(sub { slurp($robbed->{err}) =~ /RUNNING/ }, 10, 'ours to hold');
+    my $next = start_locker([v2('-k', '/same', '-i', 'next', '-v'), '--', 'test', '-e', "$dir/over"]);
+    wait_until(sub { slurp($next->{err}) =~ /waiting for/ }, 10, 'ours to wait');
+    my $robber = $old->('/same', 'same', 'sh', '-c', "sleep 3; echo > $dir/over");
+    is finish($robbed, 20), 2, '1.x with our id comes: lost, 2';
+    is finish($next, 20), 0, 'and the next one waits until its command is over';
+    finish($robber);
 
     # Ten of each, each on and off: never two together.
     # One process: 1.x does not wait for what its command leaves behind.

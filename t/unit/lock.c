@@ -1,4 +1,4 @@
-/* lock: the arithmetic of leases, the ledger, and the state machine against a backend that does what the test says. */
+/* lock: the state machine against a backend that does what the test says. */
 #include "lock/lease.h"
 #include "lock/lock.h"
 
@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t
-margin_ms(int64_t ttl_s)
-{
-	return lease_margin(ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
-}
-
 /* A moment that lies SPAN back. */
 static struct moment
 ago(nsec span)
@@ -22,112 +16,6 @@ ago(nsec span)
 
 	return (struct moment){ .boot = now.boot - span, .raw = now.raw - span };
 }
-
-static void
-margins(void **state)
-{
-	struct moment sent;
-
-	(void)state;
-	assert_int_equal(margin_ms(1), 200);
-	assert_int_equal(margin_ms(5), 600);
-	assert_int_equal(margin_ms(30), 3100);
-	assert_int_equal(margin_ms(60), 6100);
-	assert_int_equal(margin_ms(600), 60100);
-	assert_int_equal(margin_ms(INT64_C(3000000000)), INT64_C(300000000100));
-	sent = clock_moment();
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) <= 60 * NSEC_PER_SEC - lease_margin(60 * NSEC_PER_SEC));
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) > 50 * NSEC_PER_SEC);
-	/* Where one clock says that more has passed, that counts. */
-	sent.raw -= 50 * NSEC_PER_SEC;
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) < 4 * NSEC_PER_SEC);
-	sent.raw += 100 * NSEC_PER_SEC;
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) > 50 * NSEC_PER_SEC);
-}
-
-static void
-timing_defaults_fit_every_ttl(void **state)
-{
-	struct timing timing;
-	char why[256];
-
-	(void)state;
-	for (int64_t ttl = 1; ttl < 5000; ttl++) {
-		timing_init(&timing);
-		timing.ttl_s = ttl;
-		assert_int_equal(timing_resolve(&timing, why, sizeof(why)), 0);
-		assert_int_equal(timing.refresh_ms, ttl * 500);
-		assert_true(timing.grace_ms > 0 && timing.grace_ms <= 10000);
-		assert_true(timing.refresh_ms + timing.grace_ms + margin_ms(ttl) < ttl * 1000);
-	}
-	timing_init(&timing);
-	timing.ttl_s = 60;
-	assert_int_equal(timing_resolve(&timing, why, sizeof(why)), 0);
-	assert_int_equal(timing.grace_ms, 10000);
-}
-
-static void
-timing_that_cannot_be_kept(void **state)
-{
-	static const struct timing bad[] = {
-		{ .ttl_s = 0, .grace_ms = -1 },
-		{ .ttl_s = -1, .grace_ms = -1 },
-		{ .ttl_s = INT64_MAX, .grace_ms = -1 },
-		{ .ttl_s = 10, .refresh_ms = 10000, .grace_ms = -1 },
-		{ .ttl_s = 10, .refresh_ms = INT64_MAX / 2, .grace_ms = -1 },
-		{ .ttl_s = 10, .grace_ms = INT64_MAX / 2 },
-		{ .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 2950 },
-		{ .ttl_s = 10, .grace_ms = -1, .wait_ms = INT64_MAX },
-		{ .ttl_s = 10, .grace_ms = -1, .delay_ms = -1 },
-	};
-	struct timing good = { .ttl_s = 10, .refresh_ms = 5000, .grace_ms = 2900 };
-	char why[256];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct timing timing = bad[i];
-
-		why[0] = '\0';
-		assert_int_equal(timing_resolve(&timing, why, sizeof(why)), -1);
-		assert_non_null(strstr(why, "TTL"));
-	}
-	assert_int_equal(timing_resolve(&good, why, sizeof(why)), 0);
-}
-
-static void
-the_ledger(void **state)
-{
-	struct lease_ledger ledger = { 0 };
-	struct lease *leases[LEASES];
-
-	(void)state;
-	for (int i = 0; i < LEASES; i++) {
-		leases[i] = lease_open(&ledger, NULL, (struct moment){ i, i }, 60);
-		assert_non_null(leases[i]);
-		assert_true(leases[i]->id > 0);
-		assert_ptr_equal(lease_find(&ledger, leases[i]->id), leases[i]);
-		leases[i]->exposed = i != 7;
-	}
-	/* A full one gives up its oldest, but not the one that our key is on. */
-	assert_ptr_equal(lease_open(&ledger, leases[0], (struct moment){ 1, 1 }, 60), leases[1]);
-	leases[1]->exposed = true;
-	/* Only what is older than the lease of the key may go: a later one may still get the key. */
-	lease_retire_older(&ledger, leases[2]);
-	assert_true(leases[0]->revoke && leases[1]->revoke && !leases[2]->revoke && !leases[3]->revoke);
-	assert_ptr_equal(lease_next_retired(&ledger), leases[0]);
-	lease_close(leases[0]);
-	assert_ptr_equal(lease_next_retired(&ledger), leases[1]);
-	/* What etcd has never heard of need not be revoked. */
-	lease_retire_all(&ledger);
-	assert_int_equal(leases[7]->id, 0);
-	for (int i = 1; i < 7; i++) {
-		assert_ptr_equal(lease_next_retired(&ledger), leases[i]);
-		lease_close(leases[i]);
-	}
-	assert_null(lease_next_retired(&ledger));
-}
-
-/* --- the machine --- */
 
 /* A backend that counts what it is asked for. */
 static struct {
@@ -470,6 +358,42 @@ a_key_that_is_gone_is_a_loss_at_once(void **state)
 	assert_int_equal(asked.leaves, 1);
 }
 
+/* Whoever is told late must not hear that the lock is his when it is not any more. */
+static void
+no_acquisition_after_the_deadline(void **state)
+{
+	struct place first = place(0);
+
+	(void)state;
+	assert_int_equal(etcdlock_lock(lock), 0);
+	lock_granted(lock);
+	lock_placed(lock, &first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+	/* The loop has no time for the event until the lease is over. */
+	lock->term.sent = ago(60 * NSEC_PER_SEC);
+	await_events(1);
+	assert_int_equal(events[0], ETCDLOCK_DROPPED);
+	assert_int_equal(event_count, 1);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
+}
+
+/* CLOCK_BOOTTIME can be slewed: where CLOCK_MONOTONIC_RAW says that more has passed, that counts. */
+static void
+the_faster_clock_counts(void **state)
+{
+	struct lease_term slewed = { .sent = ago(49 * NSEC_PER_SEC), .ttl = 60 * NSEC_PER_SEC };
+	const nsec began = clock_now();
+
+	(void)state;
+	slewed.sent.raw = ago(53 * NSEC_PER_SEC + 880 * NSEC_PER_MSEC).raw;
+	hold();
+	lock_renewed(lock, &slewed);
+	assert_true(etcdlock_deadline(lock) < began + NSEC_PER_SEC);
+	await_events(4);
+	assert_int_equal(events[3], ETCDLOCK_DROPPED);
+	assert_true(clock_now() < began + 4 * NSEC_PER_SEC);
+}
+
 static void
 a_lease_that_runs_out_warns_first(void **state)
 {
@@ -544,10 +468,6 @@ main(void)
 {
 #define WITH_LOCK(test) cmocka_unit_test_setup_teardown(test, make_lock, free_lock)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(margins),
-		cmocka_unit_test(timing_defaults_fit_every_ttl),
-		cmocka_unit_test(timing_that_cannot_be_kept),
-		cmocka_unit_test(the_ledger),
 		WITH_LOCK(an_empty_queue_is_ours_at_once),
 		WITH_LOCK(a_clean_release_needs_no_delay),
 		WITH_LOCK(who_vanishes_is_given_the_delay),
@@ -559,6 +479,8 @@ main(void)
 		WITH_LOCK(trouble_is_doubt_and_no_loss),
 		WITH_LOCK(a_key_that_is_gone_is_a_loss_at_once),
 		WITH_LOCK(a_lease_that_runs_out_warns_first),
+		WITH_LOCK(no_acquisition_after_the_deadline),
+		WITH_LOCK(the_faster_clock_counts),
 		WITH_LOCK(an_older_key_is_a_loss),
 		WITH_LOCK(no_etcd_anywhere_is_said_at_once),
 		WITH_LOCK(a_callback_may_free_the_lock),

@@ -99,6 +99,16 @@ options_stop_at_the_command(void **state)
 	assert_string_equal(options.command[1], "-c");
 	assert_int_equal(parse("--key=/l --try sh"), OPTIONS_RUN);
 	assert_int_equal(timing.wait_ms, 0);
+	/* As etcd-lock 1.x has it: the = is no part of the value. */
+	assert_int_equal(parse("-k=/l -t=20 -vi=me -e=a:1 sh"), OPTIONS_RUN);
+	assert_string_equal(options.key, "/l");
+	assert_string_equal(options.config->id, "me");
+	assert_string_equal(options.config->endpoints, "a:1");
+	assert_int_equal(timing.ttl_s, 20);
+	/* Where it is one: a word of its own, and a long option's. */
+	assert_int_equal(parse("-k =/l --id==me sh"), OPTIONS_RUN);
+	assert_string_equal(options.key, "=/l");
+	assert_string_equal(options.config->id, "=me");
 }
 
 static void

@@ -32,7 +32,7 @@ sub relay {
         if ($cut_watches) {
             for my $end (map { @$_ } values %watches) {
                 $select->remove($end);
-                delete @other{$end};
+                delete $other{$end};
                 close $end;
             }
             (%watches, $cut_watches) = ();

@@ -15,7 +15,7 @@ use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
 our @EXPORT = qw(
     $dir $locker $probe @etcdctl_flags free_port etcd_start etcd_stop etcd_need etcd_has_v2 cluster_start cluster_leader cluster_ready member_start etcdctl etcdctl_cmd keys_left leases_left
-    etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of now
+    etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of family_of now
     npm_program
 );
 
@@ -85,6 +85,15 @@ sub children_of {
         push @found, $pid if $ppid == $parent;
     }
     return sort { $a <=> $b } @found;
+}
+
+# What is below the main process of a holder: its supervisor, that one's keeper, and the command.
+sub family_of {
+    my ($process) = @_;
+    my ($supervisor) = children_of($process->{pid});
+    my ($keeper) = children_of($supervisor);
+    my ($command) = children_of($keeper);
+    return ($supervisor, $keeper, $command);
 }
 
 # Starts COMMAND in the background: { pid, out, err } with the names of files. Options: stdin, a file; env, a hash;
