@@ -1,10 +1,19 @@
 /* Commands that are hard to end, for the tests:
  *
- *   unruly setuid SECONDS        becomes root for good, where it is a program of root's with the setuid bit
- *   unruly rabbits N SECONDS LOG N lines of descent of processes that do nothing but fork and exit, each in a session
- * of its own, deaf to signals; now and then one of them writes the time into LOG, as CLOCK_MONOTONIC has it unruly
- * hidden LOG            a child that nobody else may look into, in a session of its own; it writes its pid into LOG,
- * and lives until it is killed
+ *   unruly setuid SECONDS
+ *     becomes root for good, where it is a program of root's with the setuid bit
+ *
+ *   unruly rabbits N SECONDS LOG
+ *     N lines of descent of processes that do nothing but fork and exit, each in a session of its own, deaf to signals;
+ *     now and then one of them writes the time into LOG, as CLOCK_MONOTONIC has it
+ *
+ *   unruly stamps LOG SECONDS
+ *     writes down when it lives, as Stamps.pm has it; becomes root for good first, where it is a program of root's with
+ *     the setuid bit
+ *
+ *   unruly hidden LOG
+ *     a child that nobody else may look into, in a session of its own; it writes its pid into LOG, and lives until it is
+ *     killed
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -69,6 +78,29 @@ run_rabbits(int lines, double seconds, const char *log)
 }
 
 static int
+run_stamps(const char *log, double seconds)
+{
+	const double began = now();
+	const char *token = getenv("ETCD_LOCK_REV");
+	char text[128];
+	int fd;
+
+	for (int signo = 1; signo < 32; signo++)
+		(void)signal(signo, SIG_IGN);
+	if (geteuid() != getuid() && setresuid(geteuid(), geteuid(), geteuid()) == -1)
+		return 1;
+	fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+	while (now() < began + seconds) {
+		snprintf(text, sizeof(text), "setuid-%d-%.6f %s %.6f\n", (int)getpid(), began,
+		    token == NULL ? "0" : token, now());
+		if (write(fd, text, strlen(text)) == -1)
+			return 1;
+		usleep(5000);
+	}
+	return 0;
+}
+
+static int
 run_hidden(const char *log)
 {
 	pid_t pid = fork();
@@ -95,6 +127,8 @@ main(int argc, char *argv[])
 		return run_setuid(strtod(argv[2], NULL));
 	if (argc == 5 && strcmp(argv[1], "rabbits") == 0)
 		return run_rabbits(atoi(argv[2]), strtod(argv[3], NULL), argv[4]);
+	if (argc == 4 && strcmp(argv[1], "stamps") == 0)
+		return run_stamps(argv[2], strtod(argv[3], NULL));
 	if (argc == 3 && strcmp(argv[1], "hidden") == 0)
 		return run_hidden(argv[2]);
 	fputs("see unruly.c\n", stderr);

@@ -71,7 +71,7 @@ sub network_member {
     $member->{process} = start([
         network_prefix($network, $member->{name}), $ENV{ETCD} || 'etcd', '--name', $member->{name}, '--data-dir', $member->{data},
         '--listen-client-urls', $client, '--advertise-client-urls', $client, '--listen-peer-urls', $peer,
-        '--initial-advertise-peer-urls', $peer, '--initial-cluster', $network->{initial},
+        '--initial-advertise-peer-urls', $peer, '--initial-cluster', $network->{initial}, '--initial-cluster-state', $member->{state} // 'new',
     ]);
     return;
 }

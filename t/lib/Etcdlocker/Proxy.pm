@@ -12,10 +12,21 @@ use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(proxy_start proxy_freeze proxy_thaw proxy_cut_watches proxy_stop);
+our @EXPORT = qw(proxy_chaos proxy_serve proxy_start proxy_freeze proxy_thaw proxy_cut_watches proxy_stop);
 
 my %proxies;
+my @unheard; # connections whose answers nobody wants
 my $main = $$;
+
+# Sends BYTES, a request, to TARGET, and does not wait for the answer.
+sub twice {
+    my ($target, $bytes) = @_;
+    my $server = IO::Socket::INET->new(PeerAddr => $target, Timeout => 1) or return;
+    syswrite $server, $bytes;
+    push @unheard, $server;
+    close shift @unheard if @unheard > 20;
+    return;
+}
 
 sub relay {
     my ($socket, $target, $lose, %options) = @_;
@@ -24,7 +35,8 @@ sub relay {
     my $cut = $options{cut};
     my @late; # [time, socket, bytes]: answers that are held up
     my $turn = 0;
-    my $cut_watches = 0;
+    my ($cut_watches, $chaos) = (0, 0);
+    local $SIG{USR2} = sub { $chaos = !$chaos };
     my %watches; # the two ends of connections that carry one
     local $SIG{USR1} = sub { $cut_watches = 1 };
     while (1) {
@@ -74,6 +86,19 @@ sub relay {
                 push @late, [time + $options{late_by}, $to, $bytes];
                 next;
             }
+            if ($got && $chaos) {
+                # A request goes twice, an answer comes late, or a connection is cut.
+                twice($target, $bytes) if !$is_server{$from} && $bytes =~ /^POST (?!\S*watch)/ && rand() < 0.05;
+                if ($is_server{$from} && (rand() < 0.1 || grep { $_->[1] == $to } @late)) {
+                    # What follows on the same connection stays behind it.
+                    my ($last) = sort { $b <=> $a } 0, map { $_->[0] } grep { $_->[1] == $to } @late;
+                    my $at = time + 0.1 + rand 1;
+                    push @late, [$at > $last ? $at : $last + 0.001, $to, $bytes];
+                    @late = sort { $a->[0] <=> $b->[0] } @late;
+                    next;
+                }
+                $got = 0 if rand() < 0.02;
+            }
             sleep $options{delay} if $options{delay} && $is_server{$from};
             if ($got && $options{drip} && $is_server{$from}) {
                 for my $byte (split //, $bytes) {
@@ -103,6 +128,7 @@ sub proxy_start {
     my $socket = IO::Socket::INET->new(Listen => 64, ReuseAddr => 1, LocalAddr => $address, LocalPort => $options{port} // 0) or die "no port: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
+        srand; # else all of them would do the same
         $SIG{PIPE} = 'IGNORE';
         $SIG{ALRM} = sub { POSIX::_exit(0) };
         alarm 3600; # not to outlive a script that is killed
@@ -113,7 +139,18 @@ sub proxy_start {
     return { pid => $pid, endpoint => "$address:" . $socket->sockport };
 }
 
+# Relays to TARGET from ADDRESS and PORT, in this process and for ever: for one that runs in another network namespace.
+sub proxy_serve {
+    my ($target, $address, $port) = @_;
+    my $socket = IO::Socket::INET->new(Listen => 64, ReuseAddr => 1, LocalAddr => $address, LocalPort => $port) or die "$address:$port: $!";
+    $SIG{PIPE} = 'IGNORE';
+    relay($socket, $target);
+    return;
+}
+
 sub proxy_freeze { kill 'STOP', $_[0]{pid}; return }
+# Begins or ends chaos: requests that go twice, answers that come late, connections that are cut.
+sub proxy_chaos { kill 'USR2', $_[0]{pid}; return }
 sub proxy_cut_watches { kill 'USR1', $_[0]{pid}; return }
 sub proxy_thaw { kill 'CONT', $_[0]{pid}; return }
 
