@@ -12,8 +12,8 @@
  *     the setuid bit
  *
  *   unruly hidden LOG
- *     a child that nobody else may look into, in a session of its own; it writes its pid into LOG, and lives until it is
- *     killed
+ *     a child that nobody else may look into, in a session of its own; it writes its pid into LOG, and lives until it
+ * is killed
  */
 #include <fcntl.h>
 #include <signal.h>

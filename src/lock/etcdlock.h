@@ -41,7 +41,7 @@ enum etcdlock_state {
 #define ETCDLOCK_STATES (ETCDLOCK_LOST + 1)
 
 enum etcdlock_event {
-	ETCDLOCK_ACQUIRED, /* the lock is held: etcdlock_deadline(), etcdlock_revision() */
+	ETCDLOCK_ACQUIRED, /* the lock is held: etcdlock_deadline(), etcdlock_revision(). Never after the deadline */
 	ETCDLOCK_QUEUE,    /* the place in the queue is known or has changed: etcdlock_holder(), etcdlock_ahead() */
 	ETCDLOCK_RENEWED,  /* etcdlock_deadline() has moved */
 	ETCDLOCK_EXPIRING, /* not renewed in time: the grace before the deadline begins, stop the work now */
@@ -139,7 +139,8 @@ int64_t etcdlock_config_ms(const struct etcdlock_config *config, const char *nam
 struct etcdlock_client *etcdlock_client_new(struct event_base *base, const struct etcdlock_config *config,
     etcdlock_log_fn log, void *log_arg, char *why, size_t size);
 
-/* Free a client without locks. NULL is fine. */
+/* Free a client without locks. NULL is fine. In a child that was forked this and etcdlock_free() free memory only: the
+ * parent and its connections go on. */
 void etcdlock_client_free(struct etcdlock_client *client);
 
 /* A lock, idle, with the key, the id and the spans of CONFIG, which is not needed any more afterwards. ON_EVENT is
@@ -156,13 +157,13 @@ int etcdlock_set(struct etcdlock *lock, const char *name, const char *value, cha
  * fine. */
 void etcdlock_free(struct etcdlock *lock);
 
-/* Start to acquire: ACQUIRED or REFUSED follows. While held it means "renew now". Returns 0; -1 with errno
- * EBUSY while RELEASING or LOST. */
+/* Start to acquire: ACQUIRED or REFUSED follows, or DROPPED where the lock was lost before you could be told. While
+ * held it means "renew now". Returns 0; -1 with errno EBUSY while RELEASING or LOST. */
 int etcdlock_lock(struct etcdlock *lock);
 
-/* Give up what LOCK has or wants: RELEASED follows, at most 5 s later. The protected work must be over. Also
- * right while waiting (cancels) and after DROPPED (cleans up). Returns 0; -1 with errno EINVAL while IDLE or
- * RELEASING. */
+/* Give up what LOCK has or wants: RELEASED follows, at most 5 s later. The protected work must be over; where it has
+ * outlived the deadline, DROPPED comes first, and etcdlock_error() says why. Also right while waiting (cancels) and
+ * after DROPPED (cleans up). Returns 0; -1 with errno EINVAL while IDLE or RELEASING. */
 int etcdlock_unlock(struct etcdlock *lock);
 
 /* Release what another process, dead by now with all that it protected, had: its etcdlock_owner_key() and

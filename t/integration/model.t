@@ -26,6 +26,13 @@ ok $whole->{complete}, "in every one of $whole->{states} states";
 cmp_ok $whole->{states}, '>', 1_000_000, 'which are many';
 cmp_ok check('nomargin', '-DMARGIN=0')->{errors}, '>', 0, 'without the margin it fails';
 cmp_ok check('thinmargin', '-DMARGIN=2')->{errors}, '>', 0, 'with a margin that does not cover drift and killing it fails';
+cmp_ok check('nokeeper', '-DNO_KEEPER')->{errors}, '>', 0, 'without the keeper it fails, when the other two are dead';
+my $look = check('look', '-DLOOK');
+is $look->{errors}, 0, 'nobody is robbed by a look that comes late';
+ok $look->{complete}, "in every one of $look->{states} states";
+cmp_ok check('latelook', '-DLOOK', '-DLATE_LOOK')->{errors}, '>', 0, 'when a look that was read before the last move of the key counts it fails';
+is check('stuck', '-DSTUCK')->{errors}, 0, 'a command that cannot be killed keeps its lock';
+cmp_ok check('leaves', '-DSTUCK', '-DLEAVES')->{errors}, '>', 0, 'unless its supervisor leaves: then it fails';
 cmp_ok check('noreap', '-DNO_REAP')->{errors}, '>', 0, 'released when the command is only signalled it fails';
 
 done_testing;

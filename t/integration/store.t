@@ -156,7 +156,7 @@ SKIP: {
     my $next = start_locker(['-k', $key, '--', 'true']);
     wait_until(sub { keys_left($key) == 2 }, 10, 'the next one to queue');
     ok wait_until(sub { slurp($owner->{err}) =~ /watches do not come through .*proxy_buffering off.*: looking every 500ms instead/ }, 15), 'said, with the likely reason';
-    my ($own) = grep { /./ } keys_left($key);
+    my ($own) = grep { /./ } split /\n/, etcdctl('get', '--prefix', '--keys-only', '--sort-by=CREATE', '--order=ASCEND', "$key/");
     my $since = now();
     etcdctl('del', $own);
     is finish($owner, 20), 2, 'its key deleted, a holder without a watch looks, and kills: 2';
