@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -35,17 +34,16 @@ struct process {
 	const struct keeper_setup *setup;
 	char **argv;
 	int socket, child_fd;
-	pid_t leader;                  /* COMMAND, until it is reaped; 0 */
-	bool busy;                     /* something of the tree may be alive */
-	bool killing;                  /* round after round */
-	bool progress;                 /* something has died since the last one */
-	bool kernel_reaps;             /* those that die now */
-	bool orphaned;                 /* the supervisor is gone */
-	struct tree_pace pace;         /* COMMAND's, while we hurry */
-	int rounds;                    /* so many were made */
-	ssize_t found;                 /* in the last round */
-	int pause_ms;                  /* until the next round, where nothing dies */
-	struct spawn_failure *failure; /* in shared memory */
+	pid_t leader;          /* COMMAND, until it is reaped; 0 */
+	bool busy;             /* something of the tree may be alive */
+	bool killing;          /* round after round */
+	bool progress;         /* something has died since the last one */
+	bool kernel_reaps;     /* those that die now */
+	bool orphaned;         /* the supervisor is gone */
+	struct tree_pace pace; /* COMMAND's, while we hurry */
+	int rounds;            /* so many were made */
+	ssize_t found;         /* in the last round */
+	int pause_ms;          /* until the next round, where nothing dies */
 	char message[KEEPER_MESSAGE];
 };
 
@@ -86,7 +84,7 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		.pass_count = order->pass_count,
 		.leader = keeper->setup->leader,
 		.pace = &keeper->pace,
-		.failure = keeper->failure };
+		.failure = keeper->setup->failure };
 	char *changes[KEEPER_VARIABLES], *at = keeper->message + sizeof(*order), *end = keeper->message + len;
 	char **environment;
 	pid_t pid = -1;
@@ -106,12 +104,12 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		pid = spawn_start(&spawn);
 	}
 	if (pid == -1)
-		*keeper->failure = (struct spawn_failure){ .stage = SPAWN_PROCESS, .errnum = errno };
+		*keeper->setup->failure = (struct spawn_failure){ .stage = SPAWN_PROCESS, .errnum = errno };
 	free(environment);
 	keeper->busy = true;
-	if (keeper->failure->errnum != 0) {
+	if (keeper->setup->failure->errnum != 0) {
 		atomic_store(keeper->setup->leader, 0);
-		tell(keeper, (struct keeper_news){ .what = KEEPER_FAILED, .failure = *keeper->failure });
+		tell(keeper, (struct keeper_news){ .what = KEEPER_FAILED, .failure = *keeper->setup->failure });
 		return;
 	}
 	keeper->leader = pid;
@@ -350,19 +348,25 @@ keep(struct process *keeper)
 	}
 }
 
-/* COMMAND's words out of our command line, which is to be overwritten. False where memory is short. */
-static bool
-copy_command(struct process *keeper)
+/* COMMAND's words out of our command line, which is to be overwritten, in one piece. NULL where memory is short. */
+static char **
+copy_command(char *const *argv)
 {
-	size_t count = 0;
+	size_t count = 0, size = sizeof(char *);
+	char **copy, *text;
 
-	while (keeper->setup->argv[count] != NULL)
-		count++;
-	keeper->argv = calloc(count + 1, sizeof(*keeper->argv));
-	for (size_t i = 0; keeper->argv != NULL && i < count; i++)
-		if ((keeper->argv[i] = strdup(keeper->setup->argv[i])) == NULL)
-			return false;
-	return keeper->argv != NULL;
+	for (; argv[count] != NULL; count++)
+		size += sizeof(char *) + strlen(argv[count]) + 1;
+	copy = malloc(size);
+	if (copy == NULL)
+		return NULL;
+	text = (char *)(copy + count + 1);
+	for (size_t i = 0; i < count; i++) {
+		copy[i] = text;
+		text = stpcpy(text, argv[i]) + 1;
+	}
+	copy[count] = NULL;
+	return copy;
 }
 
 /* For ps(1), and so that nobody takes us for the others by our name or our command line. */
@@ -384,9 +388,8 @@ keeper_fork(struct keeper *keeper, const struct keeper_setup *setup)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
 		return -1;
-	the_keeper.failure =
-	    mmap(NULL, sizeof(struct spawn_failure), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (the_keeper.failure == MAP_FAILED || (pid = fork()) == -1) {
+	pid = fork();
+	if (pid == -1) {
 		close(ends[0]);
 		close(ends[1]);
 		return -1;
@@ -398,7 +401,8 @@ keeper_fork(struct keeper *keeper, const struct keeper_setup *setup)
 		descriptors_close_ours(ends[1]);
 		the_keeper.child_fd = signals_open();
 		(void)setpgid(0, 0);
-		if (the_keeper.child_fd == -1 || tree_adopt() == -1 || !copy_command(&the_keeper))
+		the_keeper.argv = copy_command(setup->argv);
+		if (the_keeper.child_fd == -1 || tree_adopt() == -1 || the_keeper.argv == NULL)
 			leave(1);
 		take_name(setup);
 		/* We have little to do, and what outruns us, or leaves its dead to us in heaps, must not have its way.

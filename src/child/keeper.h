@@ -22,7 +22,8 @@
 struct keeper_setup {
 	char *const *argv;                  /* COMMAND */
 	const struct signal_state *signals; /* what it is to have */
-	_Atomic pid_t *leader;              /* shared with all of us: its pid, as soon as it has one */
+	_Atomic pid_t *leader;              /* in memory shared with all of us: its pid, as soon as it has one */
+	struct spawn_failure *failure;      /* there, too: why it could not be started */
 	bool once;                          /* COMMAND is started once: what is for it alone is closed then */
 	char *own_words;                    /* our own command line, in which the keeper writes its name */
 	size_t own_words_len;

@@ -4,6 +4,7 @@
 #define ETCDLOCKER_BEACON_H
 
 #include "base/clock.h"
+#include "child/spawn.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,11 +17,12 @@ struct beacon {
 	/* When the sentinel must kill the tree, on each of the two clocks: whichever comes first. 0: nothing to guard.
 	 */
 	_Atomic int64_t kill_by, kill_by_raw;
-	_Atomic bool held;    /* the lock is or was held */
-	_Atomic bool done;    /* the supervisor's last word: its exit code is true, and nothing is left to do */
-	_Atomic int cgroup;   /* the number of COMMAND's, which the supervisor has made; 0: none */
-	_Atomic pid_t keeper; /* 0: none */
-	_Atomic pid_t leader; /* COMMAND, and its process group; 0: not started */
+	_Atomic bool held;            /* the lock is or was held */
+	_Atomic bool done;            /* the supervisor's last word: its exit code is true, and nothing is left to do */
+	_Atomic int cgroup;           /* the number of COMMAND's, which the supervisor has made; 0: none */
+	_Atomic pid_t keeper;         /* 0: none */
+	struct spawn_failure failure; /* between the keeper and what it starts */
+	_Atomic pid_t leader;         /* COMMAND, and its process group; 0: not started */
 	_Atomic int64_t create_revision; /* of OWNER_KEY; 0: nothing in etcd to release */
 	char owner_key[];
 };

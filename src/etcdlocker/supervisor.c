@@ -492,6 +492,7 @@ fork_keeper(struct setup *setup, struct keeper *keeper)
 	struct keeper_setup needs = { .argv = options->command,
 		.signals = setup->signals,
 		.leader = &setup->link->shared->leader,
+		.failure = &setup->link->shared->failure,
 		.once = options->restart == RESTART_NEVER && !options->relock,
 		.own_words = setup->words,
 		.own_words_len = setup->words_len };
