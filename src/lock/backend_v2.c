@@ -4,41 +4,13 @@
  * What is ours is told by the chain of indexes: we created the key at CREATED, and last changed it at MODIFIED. Its
  * value tells nothing, for another process may have the same id. So a creation whose answer was lost is not claimed: it
  * ends by itself. */
-#include "lock/auth.h"
-#include "lock/call.h"
-#include "lock/lock.h"
-#include "lock/v2_codec.h"
+#include "lock/v2.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define WAIT_MAX_BODY ((size_t)1 << 20)
-
-enum v2_stage { V2_STAGE_NONE, V2_STAGE_CREATE, V2_STAGE_REFRESH, V2_STAGE_DELETE };
-
-struct v2 {
-	struct etcdlock *lock;
-	int64_t created, modified; /* indexes of our key; 0: we have none */
-	int64_t known;             /* what happened up to this index is known */
-	struct lease_term term;
-	enum v2_stage stage;      /* what the call CHANGE is doing */
-	bool ambiguous;           /* a try of it may have worked unseen */
-	struct moment first_sent; /* its first try */
-	nsec ttl;                 /* that it asked for */
-	bool leaving;
-	bool foreign; /* somebody else changed our key: nothing of it is ours any more */
-	bool adopt;   /* while leaving: a renewal of ours may have moved the index unseen */
-	struct call change, read;
-	unsigned wait_token;
-	struct http_request *wait; /* the long poll; NULL: none */
-	struct endpoint *wait_endpoint;
-	bool following;
-	struct timer again; /* when to poll again */
-	struct backoff backoff;
-};
 
 static nsec
 lock_ttl(const struct v2 *v2)
@@ -75,11 +47,13 @@ change_stop(struct v2 *v2)
 	v2->stage = V2_STAGE_NONE;
 }
 
-static void
-read_key(struct v2 *v2)
+void
+v2_read_key(struct v2 *v2)
 {
-	if (!call_active(&v2->read) &&
-	    call_request(&v2->read, "GET", v2_encode_read(v2->lock->key), false, try_limit(v2)) == -1)
+	if (call_active(&v2->read))
+		return;
+	v2->read.mark = v2->modified;
+	if (call_request(&v2->read, "GET", v2_encode_read(v2->lock->key), false, try_limit(v2)) == -1)
 		lock_stumbled(v2->lock);
 }
 
@@ -91,38 +65,8 @@ create_key(struct v2 *v2)
 	change_start(v2, V2_STAGE_CREATE, "PUT", v2_encode_create(lock->key, lock->id, lock->timing.ttl_s));
 }
 
-static void
-report_place(struct v2 *v2, const char *holder)
-{
-	struct place place = { .ahead = holder != NULL, .holder = holder, .revision = v2->modified, .term = v2->term };
-
-	/* Who waits has no lease; that it would wear out makes the machine look now and then. */
-	if (holder != NULL)
-		place.term = (struct lease_term){ .sent = clock_moment(), .ttl = lock_ttl(v2) };
-	lock_placed(v2->lock, &place);
-}
-
-/* --- the long poll --- */
-
-static void wait_start(struct v2 *v2);
-
-static void
-wait_stop(struct v2 *v2)
-{
-	http_cancel(v2->wait);
-	v2->wait = NULL;
-	timer_disarm(v2->lock->client->loop, &v2->again);
-}
-
-static void
-wait_again(struct v2 *v2, nsec delay)
-{
-	wait_stop(v2);
-	timer_arm(v2->lock->client->loop, &v2->again, clock_add(clock_now(), delay));
-}
-
-static void
-lost(struct v2 *v2, const struct v2_node *node)
+void
+v2_lost(struct v2 *v2, const struct v2_node *node)
 {
 	char why[256];
 
@@ -136,100 +80,14 @@ lost(struct v2 *v2, const struct v2_node *node)
 }
 
 static void
-on_event(struct v2 *v2, const struct v2_answer *event)
+report_place(struct v2 *v2, const char *holder)
 {
-	bool gone = strcmp(event->action, "delete") == 0 || strcmp(event->action, "expire") == 0;
-	bool released = strcmp(event->action, "compareAndDelete") == 0;
+	struct place place = { .ahead = holder != NULL, .holder = holder, .revision = v2->modified, .term = v2->term };
 
-	v2->known = event->node.modified;
-	backoff_reset(&v2->backoff);
-	if (v2->created != 0 && event->node.modified > v2->modified) {
-		lost(v2, gone || released ? NULL : &event->node);
-		return;
-	}
-	if (v2->created == 0 && (gone || released)) {
-		lock_vanished(v2->lock, released ? VANISH_RELEASED : VANISH_UNKNOWN);
-		return;
-	}
-	/* Renewed by a holder of 1.x, or somebody else's by now. */
-	if (v2->created == 0)
-		read_key(v2);
-	wait_start(v2);
-}
-
-static void
-on_wait_done(void *arg, const struct http_response *response)
-{
-	struct v2 *v2 = arg;
-	struct etcdlock_client *client = v2->lock->client;
-	struct v2_answer answer = { .verdict = V2_TRANSIENT };
-	char text[V2_TEXT];
-
-	v2->wait = NULL;
-	if (response->error == NULL)
-		v2_judge(response->status, response->body, response->len, &answer, text);
-	else
-		snprintf(text, sizeof(text), "%.*s", V2_TEXT - 1, response->error);
-	if (answer.verdict == V2_OK) {
-		on_event(v2, &answer);
-	} else if (answer.verdict == V2_OUTDATED) {
-		/* What has happened meanwhile a look tells. */
-		v2->known = answer.index;
-		read_key(v2);
-		wait_start(v2);
-	} else {
-		log_msg(&client->log, LEVEL_DEBUG, "wait: %s: %s", v2->wait_endpoint->name, text);
-		if (answer.verdict == V2_UNAUTHORIZED)
-			auth_reject(client->auth, v2->wait_token);
-		else
-			endpoints_failed(client->endpoints, v2->wait_endpoint);
-		wait_again(v2, backoff_next(&v2->backoff));
-	}
-	v2_answer_free(&answer);
-}
-
-static void
-wait_start(struct v2 *v2)
-{
-	struct etcdlock_client *client = v2->lock->client;
-	char *path = v2_encode_wait(v2->lock->key, v2->known + 1);
-	/* On a connection of its own, for it takes as long as it takes. */
-	struct http_spec spec = {
-		.method = "GET", .once = true, .max_body = WAIT_MAX_BODY, .on_done = on_wait_done, .arg = v2
-	};
-
-	wait_stop(v2);
-	v2->wait_endpoint = endpoints_current(client->endpoints);
-	if (path != NULL)
-		v2->wait = client_send(client, v2->wait_endpoint, path, &spec, &v2->wait_token);
-	free(path);
-	if (v2->wait == NULL)
-		wait_again(v2, backoff_next(&v2->backoff));
-}
-
-static void
-on_again(void *arg)
-{
-	wait_start(arg);
-}
-
-static void
-v2_follow(void *arg)
-{
-	struct v2 *v2 = arg;
-
-	if (v2->created != 0)
-		v2->known = v2->modified;
-	if (!v2->following || v2->created != 0 || (v2->wait == NULL && !timer_armed(&v2->again)))
-		wait_start(v2);
-	v2->following = true;
-}
-
-static void
-follow_stop(struct v2 *v2)
-{
-	wait_stop(v2);
-	v2->following = false;
+	/* Who waits has no lease; that it would wear out makes the machine look now and then. */
+	if (holder != NULL)
+		place.term = (struct lease_term){ .sent = clock_moment(), .ttl = lock_ttl(v2) };
+	lock_placed(v2->lock, &place);
 }
 
 /* --- leaving --- */
@@ -259,7 +117,7 @@ v2_leave(void *arg, bool held)
 	(void)held; /* a key is there only for a holder, and its deletion by index says that all is over */
 	v2->leaving = true;
 	call_stop(&v2->read);
-	follow_stop(v2);
+	v2_follow_stop(v2);
 	/* Of a lock that was lost only what is as we left it is ours: another process of our id may have taken the key
 	 * over. */
 	v2->adopt =
@@ -286,7 +144,7 @@ v2_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
 	v2->created = create_revision;
 	v2->modified = 0;
 	v2->leaving = v2->adopt = true;
-	read_key(v2);
+	v2_read_key(v2);
 	return 0;
 }
 
@@ -318,6 +176,12 @@ on_own_read(struct v2 *v2, const struct v2_answer *answer)
 	const struct v2_node *node = &answer->node;
 	bool ours = answer->verdict == V2_OK && node->created == v2->created && strcmp(node->value, v2->lock->id) == 0;
 
+	/* It was read before our last change of it, and has come late. Read after that, it is of a store that was
+	 * restored. */
+	if (ours && node->modified < v2->modified && node->modified >= v2->read.mark) {
+		v2_read_key(v2);
+		return;
+	}
 	/* A step in the chain that none of our tries can have made is somebody else's. */
 	if (ours && node->modified != v2->modified && !(v2->leaving ? v2->adopt : v2->ambiguous))
 		ours = false;
@@ -325,7 +189,7 @@ on_own_read(struct v2 *v2, const struct v2_answer *answer)
 		if (v2->leaving)
 			left(v2);
 		else
-			lost(v2, answer->verdict == V2_OK ? node : NULL);
+			v2_lost(v2, answer->verdict == V2_OK ? node : NULL);
 		return;
 	}
 	v2->known = node->modified;
@@ -399,11 +263,13 @@ on_created(struct v2 *v2, const struct v2_node *node)
 	v2->modified = v2->known = node->modified;
 	v2->term = (struct lease_term){ .sent = v2->change.sent, .ttl = v2->ttl };
 	change_stop(v2);
+	/* One that was read before. */
+	call_stop(&v2->read);
 	if (v2->leaving) {
 		delete_key(v2);
 		return;
 	}
-	follow_stop(v2);
+	v2_follow_stop(v2);
 	report_place(v2, NULL);
 }
 
@@ -434,14 +300,14 @@ on_obstacle(struct v2 *v2, const struct v2_answer *answer)
 		if (v2->lock->state == ETCDLOCK_WAITING)
 			report_place(v2, "another one");
 		else
-			read_key(v2);
+			v2_read_key(v2);
 	} else if (answer->verdict == V2_MISMATCH) {
 		/* A try of ours whose answer was lost may have moved the index. */
-		read_key(v2);
+		v2_read_key(v2);
 	} else if (v2->leaving) {
 		left(v2);
 	} else {
-		lost(v2, NULL);
+		v2_lost(v2, NULL);
 	}
 }
 
@@ -477,7 +343,7 @@ on_trouble(void *arg, const struct call_trouble *trouble)
 
 	v2->ambiguous = v2->ambiguous || trouble->sent;
 	if (v2->wait != NULL && trouble->endpoint == v2->wait_endpoint)
-		wait_again(v2, 0);
+		v2_wait_again(v2, 0);
 	/* Nothing can have come of a creation that was never sent. */
 	if (v2->leaving && v2->stage == V2_STAGE_CREATE && !v2->ambiguous) {
 		change_stop(v2);
@@ -496,7 +362,7 @@ v2_stop(void *arg)
 
 	change_stop(v2);
 	call_stop(&v2->read);
-	follow_stop(v2);
+	v2_follow_stop(v2);
 	v2->leaving = false;
 }
 
@@ -518,7 +384,7 @@ v2_look(void *arg)
 	struct v2 *v2 = arg;
 
 	if (v2->created != 0)
-		read_key(v2);
+		v2_read_key(v2);
 	else if (v2->stage == V2_STAGE_NONE)
 		create_key(v2);
 }
@@ -532,7 +398,8 @@ v2_renew(void *arg, bool firm)
 	(void)firm;
 	if (v2->created == 0)
 		lock_renewed(v2->lock, &none);
-	else if (v2->stage == V2_STAGE_NONE && !call_active(&v2->read))
+	/* Nothing holds a renewal up, but a read that is to tell whether the last one has worked: it renews then. */
+	else if (v2->stage == V2_STAGE_NONE && !(v2->ambiguous && call_active(&v2->read)))
 		refresh_key(v2);
 }
 
@@ -551,8 +418,7 @@ v2_new(struct etcdlock *lock)
 		    "etcd-lock 1.x puts a key with ?, #, %% or letters beyond ASCII into its URL as it is, and so locks another "
 		    "one than %.200s: do not use both with this key",
 		    lock->key);
-	v2->backoff = (struct backoff){ .first = 50 * NSEC_PER_MSEC, .cap = NSEC_PER_SEC };
-	timer_init(&v2->again, on_again, v2);
+	v2_wait_init(v2);
 	call_init(&v2->change, lock->client, &change);
 	call_init(&v2->read, lock->client, &read);
 	v2->change.owner.arg = v2->read.owner.arg = v2;

@@ -51,6 +51,19 @@ sub hold {
     etcd_stop($only);
 }
 
+{
+    # Emptied, with the same flags: an event that it will have in the future tells nothing.
+    my $first = etcd_start(arguments => ['--enable-v2']);
+    v2_ask('PUT', '/x', { value => $_ }) for 1 .. 5;
+    my $owner = hold('/emptied', '-t', 60);
+    etcd_stop($first, 'KILL');
+    my $again = etcd_start(arguments => ['--enable-v2'], port => $first->{port}, peer => $first->{peer});
+    my $since = now();
+    is finish($owner), 2, 'etcd comes back empty: lost, 2';
+    cmp_ok now() - $since, '<', 10, 'long before the renewal that would have told';
+    etcd_stop($again);
+}
+
 my $etcd = etcd_start(arguments => ['--enable-v2']);
 
 # --- the main job ---
@@ -105,6 +118,19 @@ for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub 
     like $owner->{stderr}, qr/lost: its key \S+ (?:is gone|was changed from outside)/, 'and why';
     is there('/loss') ? 1 : 0, $name eq 'deleted' ? 0 : 1, 'what is somebody else\'s by now is left alone';
     v2_ask('DELETE', '/loss');
+}
+
+{
+    # Single answers come 0.8 s late: a read of the key that comes after its renewal.
+    my $proxy = proxy_start($etcd->{endpoint}, undef, late => qr{^GET \S+quorum=true}, late_by => 0.8);
+    my $owner = start([$locker, '-v', '-e', $proxy->{endpoint}, v2('-k', '/late', '-t', 10, '-r', '0.7', '-g', '1s'), '--', 'sh', '-c', 'sleep 8; exit 42']);
+    wait_until(sub { slurp($owner->{err}) =~ /RUNNING/ }, 10, 'the command to run');
+    for my $round (1 .. 6) {
+        proxy_cut_watches($proxy);
+        wait_until(sub { 0 }, 0.9);
+    }
+    is finish($owner), 42, 'reads that come late cost a holder nothing' or diag $owner->{stderr};
+    proxy_stop($proxy);
 }
 
 {

@@ -75,7 +75,7 @@ sub relay {
                 undef $cut;
                 $got = 0;
             }
-            $watches{$from} = [$from, $to] if $got && !$is_server{$from} && $bytes =~ m{^POST /v3/watch};
+            $watches{$from} = [$from, $to] if $got && !$is_server{$from} && $bytes =~ m{^POST /v3/watch|^GET \S+wait=true};
             if ($got && !$is_server{$from}) {
                 $swallowed{$to} = 1 if $options{swallow} && $bytes =~ $options{swallow};
                 # Every second one, for all at once would only be slow.
