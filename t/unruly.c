@@ -11,6 +11,9 @@
  *     writes down when it lives, as Stamps.pm has it; becomes root for good first, where it is a program of root's with
  *     the setuid bit
  *
+ *   unruly hold PID
+ *     holds a process up, as a debugger does, until this one is killed; prints "held"
+ *
  *   unruly hidden LOG
  *     a child that nobody else may look into, in a session of its own; it writes its pid into LOG, and lives until it
  * is killed
@@ -21,6 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,6 +106,20 @@ run_stamps(const char *log, double seconds)
 }
 
 static int
+run_hold(pid_t pid)
+{
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) == -1 || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) == -1 ||
+	    waitpid(pid, NULL, __WALL) != pid) {
+		perror("ptrace");
+		return 1;
+	}
+	puts("held");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static int
 run_hidden(const char *log)
 {
 	pid_t pid = fork();
@@ -129,6 +148,8 @@ main(int argc, char *argv[])
 		return run_rabbits(atoi(argv[2]), strtod(argv[3], NULL), argv[4]);
 	if (argc == 4 && strcmp(argv[1], "stamps") == 0)
 		return run_stamps(argv[2], strtod(argv[3], NULL));
+	if (argc == 3 && strcmp(argv[1], "hold") == 0)
+		return run_hold(atoi(argv[2]));
 	if (argc == 3 && strcmp(argv[1], "hidden") == 0)
 		return run_hidden(argv[2]);
 	fputs("see unruly.c\n", stderr);

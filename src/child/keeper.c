@@ -72,6 +72,16 @@ take(struct received *received, bool expected)
 	return expected && received->taken < received->count ? received->fds[received->taken++] : -1;
 }
 
+/* An order outlives the supervisor that gave it, too. */
+static bool
+is_wanted(const struct process *keeper, int number)
+{
+	struct pollfd supervisor = { .fd = keeper->socket, .events = POLLIN };
+
+	return poll(&supervisor, 1, 0) >= 0 && (supervisor.revents & POLLHUP) == 0 &&
+	    keeper->setup->may_start(keeper->setup->arg, number);
+}
+
 static void
 start_command(struct process *keeper, const struct keeper_order *order, size_t len, struct received *received)
 {
@@ -99,7 +109,9 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		spawn.own_pid = at - 1;
 	environment = environment_new(changes, order->count);
 	errno = ENOMEM;
-	if (environment != NULL) {
+	if (environment != NULL && !is_wanted(keeper, order->number)) {
+		errno = ECANCELED;
+	} else if (environment != NULL) {
 		spawn.envp = environment;
 		pid = spawn_start(&spawn);
 	}

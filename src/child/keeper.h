@@ -24,8 +24,12 @@ struct keeper_setup {
 	const struct signal_state *signals; /* what it is to have */
 	_Atomic pid_t *leader;              /* in memory shared with all of us: its pid, as soon as it has one */
 	struct spawn_failure *failure;      /* there, too: why it could not be started */
-	bool once;                          /* COMMAND is started once: what is for it alone is closed then */
-	char *own_words;                    /* our own command line, in which the keeper writes its name */
+	/* Asked right before a start: whether number NUMBER is still wanted. The order may have waited for a keeper
+	 * that was stopped, or starved, and the lock may be lost by now. */
+	bool (*may_start)(void *arg, int number);
+	void *arg;
+	bool once;       /* COMMAND is started once: what is for it alone is closed then */
+	char *own_words; /* our own command line, in which the keeper writes its name */
 	size_t own_words_len;
 };
 
@@ -47,6 +51,7 @@ __attribute__((warn_unused_result)) int keeper_fork(struct keeper *keeper, const
 
 /* How COMMAND is to be started. */
 struct keeper_start {
+	int number;                        /* for may_start() */
 	char *variables[KEEPER_VARIABLES]; /* "NAME=VALUE", or "NAME" for one that must not be there */
 	size_t count;
 	bool own_pid; /* the last of them is "NAME=", and gets COMMAND's pid */
@@ -102,7 +107,7 @@ enum keeper_verb { KEEPER_START, KEEPER_SIGNAL, KEEPER_SIGNAL_ALL, KEEPER_KILL }
 /* What begins an order. START is followed by its variables, each with its NUL. */
 struct keeper_order {
 	enum keeper_verb verb;
-	int signo;
+	int signo, number;
 	bool asks_to_end;
 	bool own_pid, has_cgroup, has_tty;
 	size_t count, pass_count;

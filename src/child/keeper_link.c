@@ -37,6 +37,7 @@ int
 keeper_start(const struct keeper *keeper, const struct keeper_start *start)
 {
 	struct keeper_order order = { .verb = KEEPER_START,
+		.number = start->number,
 		.own_pid = start->own_pid,
 		.has_cgroup = start->cgroup != -1,
 		.has_tty = start->tty != -1,

@@ -94,6 +94,14 @@ beacon_overdue(const struct beacon_link *link)
 	return false;
 }
 
+bool
+beacon_may_start(void *arg, int number)
+{
+	const struct beacon *shared = ((const struct beacon_link *)arg)->shared;
+
+	return atomic_load(&shared->wanted) == number && atomic_load(&shared->kill_by) != 0 && left(shared) > 0;
+}
+
 void
 beacon_set_key(struct beacon_link *link, const char *owner_key, int64_t create_revision)
 {

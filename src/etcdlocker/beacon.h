@@ -18,6 +18,7 @@ struct beacon {
 	 */
 	_Atomic int64_t kill_by, kill_by_raw;
 	_Atomic bool held;            /* the lock is or was held */
+	_Atomic int wanted;           /* the number of the start of COMMAND that is to be; 0: none is */
 	_Atomic bool done;            /* the supervisor's last word: its exit code is true, and nothing is left to do */
 	_Atomic int cgroup;           /* the number of COMMAND's, which the supervisor has made; 0: none */
 	_Atomic pid_t keeper;         /* 0: none */
@@ -50,6 +51,9 @@ void beacon_set(struct beacon_link *link, nsec kill_by);
 /* The sentinel's side: true where the supervisor has let its deadline pass. Where not, the timer is set to when to look
  * again. */
 bool beacon_overdue(const struct beacon_link *link);
+
+/* The keeper's side: true where the start of that NUMBER is still wanted, and the deadline has not passed. */
+bool beacon_may_start(void *link, int number);
 
 /* The supervisor's side: OWNER_KEY with CREATE_REVISION is what we have in etcd; 0: nothing. */
 void beacon_set_key(struct beacon_link *link, const char *owner_key, int64_t create_revision);

@@ -134,6 +134,8 @@ order_start(struct command *command, char *const variables[], size_t count)
 		start.variables[start.count++] = listen_pid;
 		start.own_pid = true;
 	}
+	start.number = ++command->number;
+	atomic_store(&command->setup->link->shared->wanted, start.number);
 	start.tty = tty_for_start(&command->tty);
 	errno = ENOMEM;
 	if (good)
@@ -268,6 +270,8 @@ command_kill(struct command *command)
 	pinger_quiet(&command->pinger);
 	timer_disarm(command->loop, &command->grace);
 	command->killing = true;
+	/* An order to start that has not been read yet comes too late. */
+	atomic_store(&command->setup->link->shared->wanted, 0);
 	command->answered = clock_now();
 	patience_begin(&command->patience);
 	kill_once(command);
@@ -331,6 +335,7 @@ command_rest(struct command *command, nsec guard)
 	command->tty.leader = command->leader = 0;
 	command->cgroup_worn = command->killing;
 	command->begun = command->killing = command->unsent_said = false;
+	atomic_store(&command->setup->link->shared->wanted, 0);
 	command->lost_at = command->deadline = 0;
 	atomic_store(&command->setup->link->shared->leader, 0);
 	command_guard(command, guard);

@@ -30,6 +30,7 @@ struct command {
 	struct pinger pinger;
 	struct notify listener; /* for what COMMAND says to its service manager */
 	pid_t leader;           /* COMMAND; 0: not started, or gone */
+	int number;             /* of its last start */
 	bool begun;             /* it was to be started, and the tree has not been seen empty since */
 	bool cgroup_worn;       /* it was killed before this start */
 	bool killing;           /* SIGKILL has been sent to everything, and is sent again until nothing is left */

@@ -493,6 +493,8 @@ fork_keeper(struct setup *setup, struct keeper *keeper)
 		.signals = setup->signals,
 		.leader = &setup->link->shared->leader,
 		.failure = &setup->link->shared->failure,
+		.may_start = beacon_may_start,
+		.arg = setup->link,
 		.once = options->restart == RESTART_NEVER && !options->relock,
 		.own_words = setup->words,
 		.own_words_len = setup->words_len };

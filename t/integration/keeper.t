@@ -115,6 +115,35 @@ sub free_within {
     is scalar(keys_left($key)), 0, 'the lock is free';
 }
 
+# The order to start waits for a keeper that is stopped. When it goes on, the lock is lost, or those who gave the order are dead.
+for my $case (['the lock is lost', sub { etcdctl('del', '--prefix', "$key/") }, 2], ['the supervisor is killed', sub { kill 'KILL', (family_of($_[0]))[0] }, 2],
+    ['main process and supervisor are killed', sub { kill 'KILL', (family_of($_[0]))[0], $_[0]{pid} }, 137]) {
+    my ($name, $act, $code) = @$case;
+    my $file = "$dir/started" . now();
+    my $owner = start_locker(['-k', $key, '-t', 3, '--', 'sleep', '300']);
+    wait_until(sub { keys_left($key) == 1 }, 10, 'a holder');
+    my $late = start_locker(['-v', '-k', $key, '-t', 10, '--', 'touch', $file]);
+    wait_until(sub { slurp($late->{err}) =~ /WAITING/ }, 10, 'a waiter');
+    my ($supervisor, $keeper) = family_of($late);
+    # One that is only stopped is continued with each order.
+    my $tracer = start(["$ENV{BUILD_DIR}/t/unruly", 'hold', $keeper]);
+    if (!wait_until(sub { slurp($tracer->{out}) =~ /held/ || !alive($tracer->{pid}) }, 5) || slurp($tracer->{out}) !~ /held/) {
+        SKIP: { skip 'no process can be held up as a debugger does (ptrace)', 2 }
+        kill 'KILL', map { $_->{pid} } $owner, $late;
+        next;
+    }
+    kill 'KILL', $owner->{pid};
+    finish($owner);
+    wait_until(sub { slurp($late->{err}) =~ /STARTING/ }, 10, 'the order to start');
+    $act->($late);
+    wait_until(sub { 0 }, 0.3);
+    kill 'KILL', $tracer->{pid};
+    finish($tracer);
+    is finish($late, 15), $code, "a start that comes too late, since $name: $code";
+    ok !wait_until(sub { -e $file }, 0.3), 'is none';
+    wait_until(sub { !keys_left($key) }, 15, 'the lock to be free');
+}
+
 {
     my $owner = hold();
     my $waiter = start_locker(['-k', $key, '--', 'true']);
