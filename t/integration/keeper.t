@@ -219,9 +219,11 @@ SKIP: {
     my $trial = 'mount -t proc -o hidepid=2 proc /proc && setpriv --reuid=65534 --regid=65534 --clear-groups test ! -d /proc/1';
     skip 'no mount namespace with a /proc that hides others (hidepid=2) to be had', 4 if $> != 0 || system('unshare', '-m', 'sh', '-c', "$trial 2>/dev/null") != 0;
     chmod 0777, $dir;
+    # Where we were built may be a place that nobody cannot reach.
+    run(['cp', "$ENV{BUILD_DIR}/t/unruly", "$dir/unruly"]);
     my $log = "$dir/hidden";
     my $owner = start(['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc; exec "$@"', 'sh', 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
-        $locker, '-e', etcd_endpoint(), '-k', $key, '-g', '100ms', '--', "$ENV{BUILD_DIR}/t/unruly", 'hidden', $log]);
+        $locker, '-e', etcd_endpoint(), '-k', $key, '-g', '100ms', '--', "$dir/unruly", 'hidden', $log]);
     wait_until(sub { -s $log }, 10, 'the command to run');
     chomp(my $pid = slurp($log));
     ok alive($pid), 'a process that /proc hides from us';
