@@ -79,9 +79,9 @@ treat(unsigned first, unsigned last, unsigned flags)
 {
 	if (first > last || close_range(first, last, (int)flags) == 0)
 		return;
-	/* Linux 5.10 has no CLOSE_RANGE_CLOEXEC. */
+	/* Linux 5.10 has no CLOSE_RANGE_CLOEXEC, and some sandboxes have no close_range(2). */
 	for (unsigned fd = first; fd <= last && fd < INHERITED; fd++)
-		(void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+		(void)(flags == 0 ? close((int)fd) : fcntl((int)fd, F_SETFD, FD_CLOEXEC));
 }
 
 /* Treats all from 3 on that were not noted, but KEPT. */

@@ -58,6 +58,18 @@ tell(const struct process *keeper, struct keeper_news news)
 		continue;
 }
 
+/* Whether those that die from now on are reaped by the kernel. */
+static void
+leave_dead(struct process *keeper, bool to_kernel)
+{
+	if (keeper->kernel_reaps == to_kernel)
+		return;
+	keeper->kernel_reaps = to_kernel;
+	tree_leave_dead(to_kernel);
+	/* From then on somebody else may have its number. */
+	keeper->leader = 0;
+}
+
 /* --- start --- */
 
 /* What came with the order, in the order of struct keeper_order's fields. */
@@ -109,9 +121,13 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		spawn.own_pid = at - 1;
 	environment = environment_new(changes, order->count);
 	errno = ENOMEM;
+	/* What there was to kill before this order is dead, or it would not have been given. */
+	leave_dead(keeper, false);
+	keeper->killing = false;
 	if (environment != NULL && !is_wanted(keeper, order->number)) {
 		errno = ECANCELED;
 	} else if (environment != NULL) {
+		errno = 0;
 		spawn.envp = environment;
 		pid = spawn_start(&spawn);
 	}
@@ -246,17 +262,6 @@ read_order(struct process *keeper)
 
 /* --- the loop --- */
 
-static void
-leave_dead(struct process *keeper, bool to_kernel)
-{
-	if (keeper->kernel_reaps == to_kernel)
-		return;
-	keeper->kernel_reaps = to_kernel;
-	tree_leave_dead(to_kernel);
-	/* From then on somebody else may have its number. */
-	keeper->leader = 0;
-}
-
 /* Returns whether there are more. */
 static bool
 reap(struct process *keeper)
@@ -315,6 +320,13 @@ kill_round(struct process *keeper)
 	(void)reap(keeper);
 	if (!keeper->killing)
 		return -1;
+	/* Dead, but somebody who traces it has not waited for it: there is nothing left that could run. */
+	if (keeper->kernel_reaps && tree_is_dead(NULL)) {
+		keeper->busy = keeper->killing = false;
+		leave_dead(keeper, false);
+		tell(keeper, (struct keeper_news){ .what = KEEPER_EMPTIED });
+		return -1;
+	}
 	/* Where the kernel reaps, it is seen by what is left that something has died. */
 	keeper->progress = keeper->progress || found != keeper->found;
 	keeper->found = found;
@@ -409,8 +421,11 @@ keeper_fork(struct keeper *keeper, const struct keeper_setup *setup)
 	if (pid == 0) {
 		the_keeper.setup = setup;
 		the_keeper.socket = ends[1];
-		/* Above all the supervisor's end: it is to be seen when that is closed. */
+		/* It is to be seen when the supervisor's end is closed: that is, by its death. */
+		close(ends[0]);
 		descriptors_close_ours(ends[1]);
+		/* Which wakes us, should somebody have stopped us. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGCONT);
 		the_keeper.child_fd = signals_open();
 		(void)setpgid(0, 0);
 		the_keeper.argv = copy_command(setup->argv);

@@ -130,6 +130,14 @@ proc_user(pid_t pid, unsigned *user)
 	return true;
 }
 
+int
+proc_threads(pid_t pid)
+{
+	int number;
+
+	return read_status(pid, "\nThreads:", "%d", &number) ? number : 0;
+}
+
 pid_t
 proc_tracer(pid_t pid)
 {

@@ -23,6 +23,9 @@ void proc_name(pid_t pid, char *name, size_t size);
 /* The effective user id of PID. False where that cannot be told. */
 bool proc_user(pid_t pid, unsigned *user);
 
+/* How many threads PID has; 0 where that cannot be told. */
+int proc_threads(pid_t pid);
+
 /* Who traces PID (ptrace(2)); 0: nobody. */
 pid_t proc_tracer(pid_t pid);
 

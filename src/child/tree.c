@@ -223,6 +223,23 @@ tree_leave_dead(bool to_kernel)
 	kernel_reaps = to_kernel;
 }
 
+static void
+count_living(void *arg, pid_t pid, pid_t parent)
+{
+	size_t *living = arg;
+
+	(void)parent;
+	*living += proc_state(pid) != 'Z' || proc_threads(pid) > 1;
+}
+
+bool
+tree_is_dead(const struct tree_spared *spared)
+{
+	size_t living = 0;
+
+	return walk_tree(spared, count_living, &living) > 0 && living == 0;
+}
+
 struct tree_pace
 tree_hurry(void)
 {
@@ -257,7 +274,7 @@ note_survivor(void *arg, pid_t pid, pid_t parent)
 	char state = proc_state(pid);
 
 	(void)parent;
-	if (state == 'Z' || state == 'X' || (kill(pid, 0) == -1 && errno == ESRCH))
+	if ((state == 'Z' && proc_threads(pid) <= 1) || state == 'X' || (kill(pid, 0) == -1 && errno == ESRCH))
 		return;
 	if (survivor->pid == 0)
 		survivor->pid = pid;

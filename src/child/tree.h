@@ -64,6 +64,10 @@ ssize_t tree_kill(const struct tree_spared *spared);
  * look for the living. */
 void tree_leave_dead(bool to_kernel);
 
+/* True where there are processes below us but SPARED, and all of them are dead: zombies of which no thread is left,
+ * whom somebody who traces them has not waited for. False where there are none to be seen. */
+bool tree_is_dead(const struct tree_spared *spared);
+
 /* How the kernel runs a process among others. */
 struct tree_pace {
 	int policy, realtime; /* sched_setscheduler(2) */

@@ -45,25 +45,30 @@ once_at(nsec at)
 	return (struct itimerspec){ .it_value = { .tv_sec = at / NSEC_PER_SEC, .tv_nsec = at % NSEC_PER_SEC } };
 }
 
-/* How far away the shared deadline is. */
+/* How far away KILL_BY is, the shared deadline, which is not 0. */
 static nsec
-left(const struct beacon *shared)
+left(const struct beacon *shared, nsec kill_by)
 {
 	struct moment now = clock_moment();
-	nsec boot = atomic_load(&shared->kill_by) - now.boot, raw = atomic_load(&shared->kill_by_raw) - now.raw;
+	nsec boot = kill_by - now.boot, raw = atomic_load(&shared->kill_by_raw) - now.raw;
 
 	return boot < raw ? boot : raw;
 }
 
+/* Sets the sentinel's timer to when it is to look. Both sides do: so whoever comes second looks whether it is still
+ * right. */
 static void
 program(const struct beacon_link *link)
 {
-	struct itimerspec spec = { 0 };
+	struct itimerspec spec;
+	nsec kill_by;
 
-	if (atomic_load(&link->shared->kill_by) != 0)
-		spec = once_at(clock_check_at(left(link->shared)));
-	/* Cannot fail with these arguments; if it did, the sentinel would act too early, never too late. */
-	(void)timerfd_settime(link->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	do {
+		kill_by = atomic_load(&link->shared->kill_by);
+		spec = once_at(kill_by == 0 ? 0 : clock_check_at(left(link->shared, kill_by)));
+		/* Cannot fail with these arguments; if it did, the sentinel would act too early, never too late. */
+		(void)timerfd_settime(link->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	} while (atomic_load(&link->shared->kill_by) != kill_by);
 }
 
 void
@@ -86,9 +91,9 @@ beacon_set(struct beacon_link *link, nsec kill_by)
 bool
 beacon_overdue(const struct beacon_link *link)
 {
-	if (atomic_load(&link->shared->kill_by) == 0)
-		return false;
-	if (left(link->shared) <= 0)
+	const nsec kill_by = atomic_load(&link->shared->kill_by);
+
+	if (kill_by != 0 && left(link->shared, kill_by) <= 0)
 		return true;
 	program(link);
 	return false;
@@ -98,8 +103,9 @@ bool
 beacon_may_start(void *arg, int number)
 {
 	const struct beacon *shared = ((const struct beacon_link *)arg)->shared;
+	const nsec kill_by = atomic_load(&shared->kill_by);
 
-	return atomic_load(&shared->wanted) == number && atomic_load(&shared->kill_by) != 0 && left(shared) > 0;
+	return atomic_load(&shared->wanted) == number && kill_by != 0 && left(shared, kill_by) > 0;
 }
 
 void

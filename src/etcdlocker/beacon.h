@@ -41,7 +41,7 @@ struct beacon_link {
 __attribute__((warn_unused_result)) int beacon_open(struct beacon_link *link, size_t key_len);
 
 /* The supervisor's side, once, after the fork. From now on a deadline that passes kills this process even while it and
- * the sentinel are stopped, and COMMAND with it (PR_SET_PDEATHSIG). Returns 0, or -1 with errno. */
+ * the sentinel are stopped, and the keeper sees to COMMAND. Returns 0, or -1 with errno. */
 __attribute__((warn_unused_result)) int beacon_attach(struct beacon_link *link);
 
 /* The supervisor's side: it will have killed the tree by KILL_BY itself, or the sentinel does, a little later; 0: there

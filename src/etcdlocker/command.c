@@ -269,6 +269,11 @@ command_kill(struct command *command)
 {
 	pinger_quiet(&command->pinger);
 	timer_disarm(command->loop, &command->grace);
+	/* Nobody would tell that nothing is left. */
+	if (!command->begun) {
+		notify(command, EV_TREE_EMPTY);
+		return;
+	}
 	command->killing = true;
 	/* An order to start that has not been read yet comes too late. */
 	atomic_store(&command->setup->link->shared->wanted, 0);
@@ -296,6 +301,7 @@ say_survivor(struct command *command)
 }
 
 static void reap(struct command *command);
+static void on_news(evutil_socket_t fd, short what, void *arg);
 
 static void
 on_kill(void *arg)
@@ -312,6 +318,10 @@ on_kill(void *arg)
 		notify(command, EV_UNKILLABLE);
 		return;
 	}
+	/* Its answer may be there already, where it is we that were held up. */
+	on_news(command->keeper.socket, EV_READ, command);
+	if (!command->killing)
+		return;
 	say_survivor(command);
 	if (command->keeper.pid != 0 && now >= command->answered + KEEPER_SILENCE)
 		kill(command->keeper.pid, SIGKILL);
@@ -480,13 +490,12 @@ on_keeper_ended(struct command *command)
 	if (!dismissed)
 		on_news(command->keeper.socket, EV_READ, command);
 	command->keeper.pid = 0;
+	atomic_store(&command->setup->link->shared->keeper, 0);
 	if (dismissed)
 		return;
 	/* Of what it has left nobody wants to know how it ended. */
 	tree_leave_dead(true);
-	outcome_set(command->outcome, CAUSE_TOLD, SIGKILL, "our keeper process was killed%s",
-	    command->begun ? ": killing the command" : "");
-	notify(command, command->begun ? EV_LOST : EV_STOP);
+	notify(command, EV_KEEPER_LOST);
 }
 
 static void
@@ -558,6 +567,7 @@ command_free(struct command *command)
 	if (command->keeper.pid != 0 && !command->begun) {
 		kill(command->keeper.pid, SIGCONT);
 		(void)waitpid(command->keeper.pid, NULL, 0);
+		atomic_store(&command->setup->link->shared->keeper, 0);
 	}
 	/* The sentinel would do it, too, if it lives. */
 	if (command->setup->cgroup.dir != -1)

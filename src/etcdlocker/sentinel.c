@@ -179,7 +179,7 @@ is_empty(const struct sentinel *sentinel)
 	if (!sentinel->gone)
 		return false;
 	if (sentinel->elders.count == 0)
-		return waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD;
+		return (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD) || tree_is_dead(NULL);
 	return sentinel->emptied || sentinel->clean_looks >= LOOKS;
 }
 

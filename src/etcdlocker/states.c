@@ -20,6 +20,7 @@ static const char *const event_names[SUP_EVENTS] = {
 	[EV_START_FAILED] = "command not started",
 	[EV_STOP] = "stop signal",
 	[EV_STOP_AGAIN] = "another stop signal",
+	[EV_KEEPER_LOST] = "keeper lost",
 	[EV_EXPIRING] = "lock expiring",
 	[EV_LOST] = "lock lost",
 	[EV_PING_FAILED] = "ping failed",
@@ -61,6 +62,7 @@ static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 		[EV_STOP] = { SUP_TERMINATING, ACT_FORWARD },
 		[EV_STOP_AGAIN] = { SUP_KILLING, ACT_KILL },
 		[EV_LOST] = { SUP_KILLING, ACT_KILL },
+		[EV_START_FAILED] = { SUP_SWEEPING, ACT_NONE }, /* told to end before its exec, which has failed */
 		[EV_COMMAND_ENDED] = { SUP_SWEEPING, ACT_SWEEP },
 		[EV_GRACE_OVER] = { SUP_KILLING, ACT_KILL },
 	},

@@ -21,10 +21,11 @@ enum sup_event {
 	EV_NOT_ACQUIRED,
 	EV_STARTED,
 	EV_START_FAILED,
-	EV_STOP,       /* the first stop signal */
-	EV_STOP_AGAIN, /* another one */
-	EV_EXPIRING,   /* the lock cannot be renewed in time: the grace begins */
-	EV_LOST,       /* the lock is gone: no grace */
+	EV_STOP,        /* the first stop signal */
+	EV_STOP_AGAIN,  /* another one */
+	EV_KEEPER_LOST, /* who starts and reaps is gone: becomes EV_LOST or EV_STOP */
+	EV_EXPIRING,    /* the lock cannot be renewed in time: the grace begins */
+	EV_LOST,        /* the lock is gone: no grace */
 	EV_PING_FAILED,
 	EV_COMMAND_ENDED,
 	EV_GRACE_OVER,

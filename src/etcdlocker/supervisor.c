@@ -232,6 +232,18 @@ heed_terminal(struct supervisor *sup)
 	outcome_set(&sup->outcome, CAUSE_TOLD, typed, "ended by signal %s from the terminal", signal_name(typed, name));
 }
 
+/* Without a keeper nothing can be started any more. What it had is killed. */
+static enum sup_event
+heed_keeper(struct supervisor *sup)
+{
+	const bool begun = sup->command.begun;
+
+	supersede(sup, true);
+	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our keeper process was killed%s",
+	    begun ? ": killing the command" : "");
+	return begun ? EV_LOST : EV_STOP;
+}
+
 static void
 handle(void *arg, enum sup_event event)
 {
@@ -240,6 +252,8 @@ handle(void *arg, enum sup_event event)
 
 	if (event == EV_COMMAND_ENDED)
 		heed_terminal(sup);
+	if (event == EV_KEEPER_LOST)
+		event = heed_keeper(sup);
 	if (event == EV_TREE_EMPTY && stay_restarts(&sup->stay, &sup->outcome)) {
 		/* Where the lock was lost a moment ago, its event is still to come. */
 		if (etcdlock_deadline(sup->lock) != 0)
@@ -391,6 +405,8 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		break;
 	case ETCDLOCK_ACQUIRED:
 		publish_key(sup);
+		if (sup->state != SUP_ACQUIRING)
+			break;
 		/* A loss may be on its way already, so near to the acquisition: then its event is the next one. */
 		if (etcdlock_deadline(lock) != 0)
 			command_guard(&sup->command, etcdlock_deadline(lock));

@@ -32,6 +32,7 @@ change_start(struct v2 *v2, enum v2_stage stage, const char *method, char *path)
 
 	v2->stage = stage;
 	v2->ambiguous = false;
+	v2->due = false;
 	v2->first_sent = clock_moment();
 	v2->ttl = lock_ttl(v2);
 	if (call_request(&v2->change, method, path, once, try_limit(v2)) == -1) {
@@ -174,7 +175,8 @@ static void
 on_own_read(struct v2 *v2, const struct v2_answer *answer)
 {
 	const struct v2_node *node = &answer->node;
-	bool ours = answer->verdict == V2_OK && node->created == v2->created && strcmp(node->value, v2->lock->id) == 0;
+	bool ambiguous,
+	    ours = answer->verdict == V2_OK && node->created == v2->created && strcmp(node->value, v2->lock->id) == 0;
 
 	/* It was read before our last change of it, and has come late. Read after that, it is of a store that was
 	 * restored. */
@@ -201,6 +203,11 @@ on_own_read(struct v2 *v2, const struct v2_answer *answer)
 		v2->modified = node->modified;
 		v2->ambiguous = false;
 		renewed(v2, v2->first_sent);
+	} else if (v2->due && lock_owned(v2->lock)) {
+		/* An earlier one that may be on its way still would be ours. */
+		ambiguous = v2->ambiguous;
+		refresh_key(v2);
+		v2->ambiguous = ambiguous;
 	} else {
 		report_place(v2, NULL);
 	}
@@ -303,6 +310,7 @@ on_obstacle(struct v2 *v2, const struct v2_answer *answer)
 			v2_read_key(v2);
 	} else if (answer->verdict == V2_MISMATCH) {
 		/* A try of ours whose answer was lost may have moved the index. */
+		v2->due = !v2->leaving;
 		v2_read_key(v2);
 	} else if (v2->leaving) {
 		left(v2);
@@ -337,20 +345,28 @@ on_change(void *arg, long status, const char *body, size_t len, char text[CALL_T
 }
 
 static void
+on_read_trouble(void *arg, const struct call_trouble *trouble)
+{
+	struct v2 *v2 = arg;
+
+	if (v2->wait != NULL && trouble->endpoint == v2->wait_endpoint)
+		v2_wait_again(v2, 0);
+	lock_trouble(v2->lock, trouble->text, trouble->hopeless);
+}
+
+static void
 on_trouble(void *arg, const struct call_trouble *trouble)
 {
 	struct v2 *v2 = arg;
 
 	v2->ambiguous = v2->ambiguous || trouble->sent;
-	if (v2->wait != NULL && trouble->endpoint == v2->wait_endpoint)
-		v2_wait_again(v2, 0);
 	/* Nothing can have come of a creation that was never sent. */
 	if (v2->leaving && v2->stage == V2_STAGE_CREATE && !v2->ambiguous) {
 		change_stop(v2);
 		left(v2);
 		return;
 	}
-	lock_trouble(v2->lock, trouble->text, trouble->hopeless);
+	on_read_trouble(arg, trouble);
 }
 
 /* --- operations --- */
@@ -401,13 +417,15 @@ v2_renew(void *arg, bool firm)
 	/* Nothing holds a renewal up, but a read that is to tell whether the last one has worked: it renews then. */
 	else if (v2->stage == V2_STAGE_NONE && !(v2->ambiguous && call_active(&v2->read)))
 		refresh_key(v2);
+	else
+		v2->due = v2->stage == V2_STAGE_NONE;
 }
 
 static void *
 v2_new(struct etcdlock *lock)
 {
 	const struct call_owner change = { .on_answer = on_change, .on_trouble = on_trouble };
-	const struct call_owner read = { .on_answer = on_read, .on_trouble = on_trouble };
+	const struct call_owner read = { .on_answer = on_read, .on_trouble = on_read_trouble };
 	struct v2 *v2 = calloc(1, sizeof(*v2));
 
 	if (v2 == NULL)

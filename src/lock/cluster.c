@@ -10,6 +10,9 @@
 #define QUESTION_LIMIT NSEC_PER_SEC
 #define HOLD_UP (250 * NSEC_PER_MSEC)
 
+/* Who joins within so long need not ask again. */
+#define GOOD_FOR (5 * NSEC_PER_SEC)
+
 #define ANSWER_LIMIT ((size_t)64 << 10)
 
 struct question {
@@ -22,6 +25,7 @@ struct cluster {
 	struct etcdlock_client *client;
 	struct question *questions; /* one for each endpoint */
 	size_t open;                /* how many are asked */
+	nsec asked;                 /* when all of them were, last */
 	TAILQ_HEAD(, cluster_waiter) waiters;
 	struct timer limit;
 };
@@ -67,10 +71,23 @@ on_answer(void *arg, const struct http_response *response)
 }
 
 void
-cluster_probe(struct cluster *cluster)
+cluster_forget(struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->client->endpoints->count; i++)
+		cluster->client->endpoints->list[i].cluster = 0;
+	cluster->asked = 0;
+}
+
+void
+cluster_probe(struct cluster *cluster, bool anew)
 {
 	struct etcdlock_client *client = cluster->client;
+	nsec now = clock_now();
 
+	if (anew && now > cluster->asked + GOOD_FOR) {
+		cluster_forget(cluster);
+		cluster->asked = now;
+	}
 	for (size_t i = 0; i < client->endpoints->count; i++) {
 		struct question *question = &cluster->questions[i];
 		struct http_spec spec = { .body = "{}",

@@ -25,8 +25,12 @@ struct cluster *cluster_new(struct etcdlock_client *client);
 void cluster_free(struct cluster *cluster);
 
 /* Ask the endpoints that have not said yet of which cluster they are, but the current one, which is asked other things
- * anyway. Harmless while they are being asked. */
-void cluster_probe(struct cluster *cluster);
+ * anyway. Harmless while they are being asked. ANEW, for who joins a queue: what was said more than some seconds ago
+ * does not count. */
+void cluster_probe(struct cluster *cluster, bool anew);
+
+/* What the endpoints have said may not be true any more: ask all of them when somebody comes next. */
+void cluster_forget(struct cluster *cluster);
 
 /* True where WAITER is to wait for an answer, for some 250 ms at most: then it is called once, from the loop. */
 bool cluster_wait(struct cluster *cluster, struct cluster_waiter *waiter);

@@ -316,6 +316,9 @@ lock_placed(struct etcdlock *lock, const struct place *place)
 			lock_gone(lock, "an older contender has appeared in the queue");
 		return;
 	}
+	/* An answer to somebody who has given up. */
+	if (!is_acquiring(lock))
+		return;
 	timer_disarm(lock->client->loop, &lock->connect);
 	lock->trouble[0] = '\0';
 	note_queue(lock, place);

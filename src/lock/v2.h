@@ -19,6 +19,7 @@ struct v2 {
 	nsec ttl;                 /* that it asked for */
 	bool leaving;
 	bool foreign; /* somebody else changed our key: nothing of it is ours any more */
+	bool due;     /* a renewal that could not be sent */
 	bool adopt;   /* while leaving: a renewal of ours may have moved the index unseen */
 	struct call change, read;
 	unsigned wait_token;

@@ -80,7 +80,7 @@ v3_join(void *arg)
 	v3->create_revision = v3->mod_revision = v3->seen_own = v3->seen_ahead = 0;
 	v3->placed = 0;
 	v3->full = v3->foreign = v3->clusters_awaited = false;
-	cluster_probe(lock->client->cluster);
+	cluster_probe(lock->client->cluster, true);
 	v3_names_free(&v3->names);
 	grant(v3, V3_STAGE_JOIN_GRANT);
 	if (v3->stage != V3_STAGE_JOIN_GRANT)
@@ -116,7 +116,7 @@ v3_renew(void *arg, bool firm)
 	if (v3->held == NULL || v3->stage == V3_STAGE_JOIN_GRANT || v3->stage == V3_STAGE_JOIN_PUT)
 		return;
 	/* What could not be asked at the start. */
-	cluster_probe(v3->lock->client->cluster);
+	cluster_probe(v3->lock->client->cluster, false);
 	if (lock_owned(v3->lock) && cluster_is_split(v3->lock->client->cluster, why, sizeof(why))) {
 		lock_gone(v3->lock, why);
 		return;

@@ -66,6 +66,7 @@ v3_leave(void *arg, bool held)
 	v3->mark = held && v3->create_revision != 0;
 	call_stop(&v3->look);
 	call_stop(&v3->revoke);
+	cluster_stop_waiting(v3->lock->client->cluster, &v3->clusters);
 	v3_watch_stop(v3);
 	/* A grant that is out may come after its revocation: have its answer first. */
 	if (call_in_flight(&v3->extend) && (v3->stage == V3_STAGE_JOIN_GRANT || v3->stage == V3_STAGE_RENEW_GRANT))

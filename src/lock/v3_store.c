@@ -29,6 +29,8 @@ replaced(struct v3 *v3, const char *why)
 {
 	forget(v3);
 	v3->placed = 0;
+	/* Of what the endpoints said before nothing is known to be true. */
+	cluster_forget(v3->lock->client->cluster);
 	lock_gone(v3->lock, why);
 	return V3_STORE_GONE;
 }
@@ -59,7 +61,7 @@ other_cluster(struct v3 *v3, const struct v3_header *header, const struct call *
 	/* Who waits has time: the place in the queue of our own cluster may still be there. Nobody there knows of it
 	 * after the lease has ended. */
 	if (!lock_owned(v3->lock) && !is_our_cluster_gone(v3) &&
-	    (v3->held == NULL || lease_left(&v3->held->sent, v3->held->ttl) > 0)) {
+	    (v3->held == NULL || lease_left(&v3->kept.sent, v3->kept.ttl) > 0)) {
 		snprintf(text, CALL_TEXT, "%s", why);
 		return V3_STORE_OTHER;
 	}
@@ -118,7 +120,8 @@ v3_must_wait_for_clusters(struct v3 *v3)
 
 	if (lock_owned(v3->lock))
 		return false;
-	if (cluster_is_split(v3->lock->client->cluster, text, sizeof(text))) {
+	/* Who has waited takes the cluster that it has queued in. */
+	if (is_starting(v3) && cluster_is_split(v3->lock->client->cluster, text, sizeof(text))) {
 		lock_refused(v3->lock, text);
 		return true;
 	}

@@ -176,8 +176,16 @@ on_created(struct v3 *v3, const json_t *object)
 	struct v3_header header;
 
 	backoff_reset(&watch->backoff);
-	if (v3_decode_header(object, &header) == NULL && header.revision < v3->revision)
-		watch->broken = true;
+	if (v3_decode_header(object, &header) == NULL) {
+		if (header.cluster != 0 && v3->cluster != 0 && header.cluster != v3->cluster) {
+			/* What is true is asked for through the quorum. */
+			watch_failed(v3, "it is of another cluster");
+			v3_look(v3);
+			return;
+		}
+		if (header.revision < v3->revision)
+			watch->broken = true;
+	}
 	if (++watch->confirmed < watch->asked)
 		return;
 	watch->polled = 0;

@@ -88,6 +88,23 @@ sub free_within {
 }
 
 {
+    my $owner = hold('-t', 3);
+    my $since = now();
+    kill 'STOP', @$owner{qw(keeper pid supervisor)};
+    ok wait_until(sub { !grep { alive($_) } @{ $owner->{pids} } }, 10), 'all three stopped: nothing of the tree lives on';
+    cmp_ok now() - $since, '<', 3.5, 'when the lease ends';
+    kill 'CONT', $owner->{pid};
+    is finish($owner), 2, 'and when the main process goes on, 2';
+}
+
+{
+    my $owner = start_locker(['-v', '-k', $key, '--restart=always', '-g', '5s', '--', 'sh', '-c', "trap '' TERM; sleep 300 & exit 1"]);
+    wait_until(sub { slurp($owner->{err}) =~ /-> SWEEPING/ }, 10, 'the command to end');
+    kill 'KILL', (family_of($owner))[1];
+    is finish($owner), 137, 'keeper killed when the command has ended, and is to be started again: 137';
+}
+
+{
     my $owner = hold('--restart=always');
     kill 'KILL', $owner->{keeper};
     is finish($owner), 137, 'keeper killed: 137, also with --restart';

@@ -63,13 +63,19 @@ SKIP: {
     etcdctl('snapshot', 'save', $copy);
     etcdctl('put', 'x', $_) for 1 .. 5;
     my $owner = hold($etcd->{endpoint});
+    # One of its endpoints is gone for good.
+    my $gone = proxy_start($etcd->{endpoint});
+    my $waiter = start([$locker, '-v', '-e', "$etcd->{endpoint},$gone->{endpoint}", '-k', $key, '-t', 30, '-i', 'second', '--', 'true']);
+    wait_until(sub { slurp($waiter->{err}) =~ /WAITING/ }, 10, 'a waiter');
+    proxy_stop($gone);
     etcd_stop($etcd, 'KILL');
     my $data = "$dir/restored";
-    my $done = run([$ENV{ETCDCTL} || 'etcdctl', 'snapshot', 'restore', $copy, '--data-dir', $data, '--name', 'm', '--initial-cluster', "m=http://127.0.0.1:$etcd->{peer}",
+    my $done = run([$ENV{ETCDCTL} || 'etcdctl', 'snapshot', 'restore', $copy, '--data-dir', $data, '--name', 'm', '--initial-cluster', "m=http://127.0.0.1:$etcd->{peer}", '--initial-cluster-token', 'restored',
         '--initial-advertise-peer-urls', "http://127.0.0.1:$etcd->{peer}"]);
-    skip 'etcdctl cannot restore', 3 if $done->{code} != 0;
+    skip 'etcdctl cannot restore', 4 if $done->{code} != 0;
     my $again = etcd_start(port => $etcd->{port}, peer => $etcd->{peer}, data => $data);
     lost_soon($owner, qr/etcd's store is not the one that it was|is of cluster [0-9a-f]+, and our key is in cluster [0-9a-f]+|its key \S+ is gone/, 'etcd restored from an older copy');
+    is finish($waiter, 60), 0, 'and the waiter gets the lock in the new store, though an endpoint that was of the old one is silent' or diag $waiter->{stderr};
     etcd_stop($again);
 }
 

@@ -46,6 +46,24 @@ SKIP: {
     is scalar(keys_left($key)), 0, 'nothing is left';
 }
 
+# --- dead, but traced by somebody who does not wait for it ---
+
+SKIP: {
+    my $owner = start_locker(['-k', $key, '-g', '100ms', '--', 'sh', '-c', 'echo on; exec sleep 300']);
+    wait_until(sub { slurp($owner->{out}) =~ /on/ }, 10, 'the command to run');
+    my (undef, undef, $command) = family_of($owner);
+    my $tracer = start(["$ENV{BUILD_DIR}/t/unruly", 'hold', $command]);
+    wait_until(sub { slurp($tracer->{out}) =~ /held/ || !alive($tracer->{pid}) }, 10);
+    slurp($tracer->{out}) =~ /held/ or kill('KILL', $owner->{pid}) && skip 'no process can be held up as a debugger does (ptrace)', 4;
+    kill 'TERM', $owner->{pid};
+    is finish($owner, 10), 143, 'told to end, and its tracer does not wait for it: 143';
+    like slurp("/proc/$command/stat"), qr/\) Z /, 'though it is a zombie still';
+    is scalar(keys_left($key)), 0, 'the lock is free';
+    kill 'KILL', $tracer->{pid};
+    finish($tracer);
+    ok wait_until(sub { !-e "/proc/$command" }, 10), 'which goes with its tracer';
+}
+
 # --- frozen ---
 
 my ($mount) = slurp('/proc/self/mountinfo') =~ m{^\S+ \S+ \S+ / (\S+) .* - cgroup \S+ \S*\bfreezer\b}m;

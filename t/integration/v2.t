@@ -5,6 +5,7 @@ use Etcdlocker::Proxy;
 use Etcdlocker::Stamps;
 use Etcdlocker::Test;
 use HTTP::Tiny;
+use IO::Socket::INET;
 use Test::More;
 
 etcd_need();
@@ -131,6 +132,19 @@ for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub 
     }
     is finish($owner), 42, 'reads that come late cost a holder nothing' or diag $owner->{stderr};
     proxy_stop($proxy);
+}
+
+{
+    # An outage over the moment at which the key is to be renewed, with a read under way.
+    my $owner = start_locker([v2('-v', '-k', '/outage', '-t', 8, '-r', 4, '-g', '500ms'), '--', 'sh', '-c', 'sleep 12; exit 42']);
+    wait_until(sub { slurp($owner->{err}) =~ /RUNNING/ }, 10, 'the command to run');
+    wait_until(sub { 0 }, 2);
+    etcd_stop($etcd, 'KILL');
+    my $down = IO::Socket::INET->new(Listen => 64, ReuseAddr => 1, LocalAddr => '127.0.0.1', LocalPort => $etcd->{port}) or die "no port: $!";
+    wait_until(sub { 0 }, 3);
+    close $down;
+    $etcd = etcd_start(arguments => ['--enable-v2'], port => $etcd->{port}, peer => $etcd->{peer}, data => $etcd->{data});
+    is finish($owner), 42, 'an outage over a renewal, with a read under way, costs nothing' or diag $owner->{stderr};
 }
 
 {
