@@ -148,7 +148,7 @@ for my $beside ('127.0.0.1:' . free_port(), fake_server(sub { return undef }), f
             return <$etcd>;
         });
     };
-    my $owner = start([$locker, '-v', '-e', $member->('a') . ',' . $member->('b'), '--user', 'al', '--password-file', spew("$dir/pw", "pw\n"), '-k', $key, '-t', 5, '--', 'sleep', 10]);
+    my $owner = start([$locker, '-v', '-e', $member->('a') . ',' . $member->('b'), '--user', 'al', '--password-file', spew("$dir/pw", "pw\n"), '-k', $key, '-t', 8, '-r', '2.5', '--', 'sleep', 10]);
     wait_until(sub { slurp($owner->{err}) =~ /-> RUNNING/ }, 10, 'a holder');
     my $ill = slurp($asked);
     spew("$dir/ill-$ill", '');

@@ -160,7 +160,7 @@ push @etcdctl_flags, '--user', 'root:root';
 
 sub hold {
     my ($file, @arguments) = @_;
-    my $owner = start_locker(['-v', @tls, '-k', $key, '-t', 8, @arguments, '--', 'sh', '-c', "env > $file.env; echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"]);
+    my $owner = start_locker(['-v', @tls, '-k', $key, '-t', 12, '-r', 4, @arguments, '--', 'sh', '-c', "env > $file.env; echo on > $file; while [ -e $file ]; do sleep 0.05; done; exit 42"]);
     $owner->{file} = $file;
     ok wait_until(sub { -e $file }, 20, 'a holder'), 'a holder runs' or diag slurp($owner->{err});
     return $owner;

@@ -136,7 +136,7 @@ for my $loss (['deleted', sub { v2_ask('DELETE', $_[0]) }], ['overwritten', sub 
 
 {
     # An outage over the moment at which the key is to be renewed, with a read under way.
-    my $owner = start_locker([v2('-v', '-k', '/outage', '-t', 8, '-r', 4, '-g', '500ms'), '--', 'sh', '-c', 'sleep 12; exit 42']);
+    my $owner = start_locker([v2('-v', '-k', '/outage', '-t', 16, '-r', 4, '-g', '500ms'), '--', 'sh', '-c', 'sleep 18; exit 42']);
     wait_until(sub { slurp($owner->{err}) =~ /RUNNING/ }, 10, 'the command to run');
     wait_until(sub { 0 }, 2);
     etcd_stop($etcd, 'KILL');
