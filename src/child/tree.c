@@ -229,7 +229,8 @@ count_living(void *arg, pid_t pid, pid_t parent)
 	size_t *living = arg;
 
 	(void)parent;
-	*living += proc_state(pid) != 'Z' || proc_threads(pid) > 1;
+	/* Without a tracer it is about to go, and a child of its may be on its way to us. */
+	*living += proc_state(pid) != 'Z' || proc_threads(pid) > 1 || proc_tracer(pid) == 0;
 }
 
 bool
