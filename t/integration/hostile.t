@@ -88,9 +88,9 @@ refused('deep nesting', grants('{"header":' . '[' x 100000 . ']' x 100000 . '}')
 {
     # It may be true, if somebody deletes it: try again, and say so.
     my $nowhere = grant_then(sub { json("{$header,\"succeeded\":true,\"responses\":[{},{\"response_range\":{}}]}") });
-    my $run = run([$locker, '-e', $nowhere, '-k', $key, '-w', '500ms', '--', 'true']);
+    my $run = run([$locker, '-e', $nowhere, '-k', $key, '-w', '2s', '--', 'true']);
     is $run->{code}, 1, 'a queue without us: not acquired';
-    like $run->{stderr}, qr/queueing again at its end\n.*not in the queue after 500ms\n\z/s, 'and said';
+    like $run->{stderr}, qr/queueing again at its end\n.*not in the queue after 2s\n\z/s, 'and said';
 }
 
 # --- a shorter TTL than asked for is what counts ---
