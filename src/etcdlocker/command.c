@@ -4,6 +4,7 @@
 #include "base/strbuf.h"
 #include "child/descriptors.h"
 #include "child/tree.h"
+#include "etcdlocker/stay.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,9 +72,7 @@ start_failed(struct command *command, const char *what, int errnum)
 static void
 let_go(const struct command *command)
 {
-	const struct options *options = command->setup->options;
-
-	if (options->restart != RESTART_NEVER || options->relock)
+	if (!stay_runs_once(command->setup->options))
 		return;
 	descriptors_close_inherited();
 	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
@@ -216,17 +215,6 @@ command_sweep(struct command *command)
 		timer_arm(command->loop, &command->grace, clock_add(clock_now(), options->grace));
 }
 
-/* Everything below us but the keeper, which reaps it. */
-static struct tree_spared
-but_the_keeper(const struct command *command)
-{
-	struct tree_spared spared = { .count = 0 };
-
-	if (command->keeper.pid != 0)
-		tree_spare_alone(&spared, command->keeper.pid);
-	return spared;
-}
-
 static void
 kill_once(struct command *command)
 {
@@ -286,7 +274,7 @@ command_kill(struct command *command)
 static void
 say_survivor(struct command *command)
 {
-	const struct tree_spared spared = but_the_keeper(command);
+	const struct tree_spared spared = { .alone = command->keeper.pid };
 	struct tree_survivor survivor;
 	char others[48] = "";
 

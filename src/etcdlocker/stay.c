@@ -6,6 +6,12 @@
 /* A command that has run for so long has not failed at its start. */
 #define RUN_WELL (60 * NSEC_PER_SEC)
 
+bool
+stay_runs_once(const struct options *options)
+{
+	return options->restart == RESTART_NEVER && !options->relock;
+}
+
 void
 stay_init(struct stay *stay, const struct options *options)
 {

@@ -16,6 +16,9 @@ struct stay {
 	bool held;  /* the lock has been ours before */
 };
 
+/* True where COMMAND is started once and never again: what is for it alone can be let go then. */
+bool stay_runs_once(const struct options *options);
+
 void stay_init(struct stay *stay, const struct options *options);
 
 /* COMMAND was started, so the lock is ours. */

@@ -511,7 +511,7 @@ fork_keeper(struct setup *setup, struct keeper *keeper)
 		.failure = &setup->link->shared->failure,
 		.may_start = beacon_may_start,
 		.arg = setup->link,
-		.once = options->restart == RESTART_NEVER && !options->relock,
+		.once = stay_runs_once(options),
 		.own_words = setup->words,
 		.own_words_len = setup->words_len };
 
