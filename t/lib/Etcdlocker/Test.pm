@@ -65,9 +65,17 @@ sub wait_until {
     return;
 }
 
+# A port that nobody listens on, below those that the kernel hands out: such a one can become somebody's outgoing
+# connection, even to itself, before its server binds it.
 sub free_port {
-    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die "no port: $!";
-    return $socket->sockport;
+    my ($first) = slurp('/proc/sys/net/ipv4/ip_local_port_range') =~ /^(\d+)/;
+    my ($lowest, $above) = (10_000, $first // 32_768);
+    $above = 65_536 if $above < $lowest + 10_000;
+    for (1 .. 100) {
+        my $port = $lowest + int rand($above - $lowest);
+        return $port if IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port);
+    }
+    die "no port: $!";
 }
 
 # True where PID is a process that is not a zombie.
@@ -217,8 +225,16 @@ sub etcd_start {
     ]);
     @$etcd{qw(port peer data endpoint)} = ($port, $peer, $data, ($options{secure} ? 'https://' : '') . "127.0.0.1:$port");
     $endpoint = $etcd->{endpoint};
-    wait_until(sub { health($health) }, 30, 'etcd to serve') or BAIL_OUT('etcd does not start: ' . slurp($etcd->{err}));
+    wait_until(sub { health($health) }, 30, 'etcd to serve') or not_serving($etcd);
     return $etcd;
+}
+
+# Ends all tests: nothing works without an etcd. Of what it said the end tells why; a reason has one line.
+sub not_serving {
+    my ($etcd) = @_;
+    my @said = split /\n/, slurp($etcd->{err});
+    BAIL_OUT('etcd ' . (alive($etcd->{pid}) ? 'does not serve' : 'has ended') . ': ' . join ' | ', @said > 3 ? @said[-3 .. -1] : @said);
+    return;
 }
 
 # Starts a cluster of three; returns its members, as etcd_start() does. endpoint() is all of them. Options: arguments, secure.
@@ -241,7 +257,7 @@ sub cluster_start {
 sub cluster_ready {
     my (@members) = @_;
     for my $member (@members) {
-        wait_until(sub { health($member->{health}) }, 30, 'a member to serve') or BAIL_OUT('etcd does not start: ' . slurp($member->{err}));
+        wait_until(sub { health($member->{health}) }, 30, 'a member to serve') or not_serving($member);
     }
     return;
 }
@@ -279,9 +295,7 @@ sub member_status {
     my ($member) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $member->{port}, Timeout => 1) or return;
     print $socket "POST /v3/maintenance/status HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}";
-    local $SIG{ALRM} = sub { die "silent\n" };
-    my $answer = eval { alarm 2; local $/; my $all = <$socket>; alarm 0; $all } // '';
-    alarm 0;
+    my $answer = answer_of($socket, 2);
     my ($leader) = $answer =~ /"leader":"(\d+)"/ or return;
     my ($id) = $answer =~ /"member_id":"(\d+)"/ or return;
     return ($leader, $id);
@@ -291,8 +305,16 @@ sub health {
     my ($port) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 1) or return;
     print $socket "GET /health HTTP/1.0\r\n\r\n";
-    local $/;
-    return (<$socket> // '') =~ /"health":\s*"true"/;
+    return answer_of($socket, 5) =~ /"health":\s*"true"/;
+}
+
+# What comes on SOCKET until its end, within SECONDS; else ''.
+sub answer_of {
+    my ($socket, $seconds) = @_;
+    local $SIG{ALRM} = sub { die "silent\n" };
+    my $answer = eval { alarm $seconds; local $/; my $all = <$socket>; alarm 0; $all } // '';
+    alarm 0;
+    return $answer;
 }
 
 sub etcd_stop {
