@@ -233,13 +233,13 @@ static const struct option_row table[] = {
 	{ .name = "connect-timeout",
 	    .argument = "DURATION",
 	    .setting = "connect-timeout",
-	    .help = "how long etcd may be out of reach at the start; 5s" },
+	    .help = "how long etcd may be out of reach at the start; 30s, with --try 5s" },
 	{ .name = "grace",
 	    .letter = 'g',
 	    .argument = "DURATION",
 	    .setting = "grace",
 	    .set = set_grace,
-	    .help = "between the stop signal and SIGKILL; 10s" },
+	    .help = "between the stop signal and SIGKILL; 8s" },
 	{ .name = "signal",
 	    .letter = 's',
 	    .argument = "NAME",
@@ -506,7 +506,7 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 	enum options_result result;
 
 	*options =
-	    (struct options){ .grace = 10 * NSEC_PER_SEC, .conflict_code = 1, .signal = SIGTERM, .notify_fd = -1 };
+	    (struct options){ .grace = 8 * NSEC_PER_SEC, .conflict_code = 1, .signal = SIGTERM, .notify_fd = -1 };
 	options->config = etcdlock_config_new();
 	if (options->config == NULL) {
 		snprintf(why, OPTIONS_WHY, "no memory");

@@ -30,6 +30,7 @@ static const char *const event_names[SUP_EVENTS] = {
 	[EV_TREE_EMPTY_RESTART] = "everything dead, to be started again",
 	[EV_UNKILLABLE] = "cannot be killed",
 	[EV_RELEASED] = "released",
+	[EV_HURRY_OVER] = "not released in time",
 	[EV_RELOCK] = "without the lock, to wait for it again",
 	[EV_PAUSE_OVER] = "pause over",
 };
@@ -85,7 +86,8 @@ static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 		[EV_PAUSE_OVER] = { SUP_STARTING, ACT_START },
 	},
 	[SUP_RELEASING] = {
-		[EV_STOP_AGAIN] = { SUP_DONE, ACT_EXIT },
+		[EV_STOP_AGAIN] = { SUP_RELEASING, ACT_HURRY },
+		[EV_HURRY_OVER] = { SUP_DONE, ACT_EXIT },
 		[EV_NOT_ACQUIRED] = { SUP_DONE, ACT_EXIT },
 		[EV_RELEASED] = { SUP_DONE, ACT_EXIT },
 		[EV_RELOCK] = { SUP_RESTING, ACT_REST },

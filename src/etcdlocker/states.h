@@ -33,6 +33,7 @@ enum sup_event {
 	EV_TREE_EMPTY_RESTART, /* and COMMAND is to be started again */
 	EV_UNKILLABLE,
 	EV_RELEASED,
+	EV_HURRY_OVER, /* the release has had its last try */
 	EV_RELOCK, /* released or not acquired, and the lock is to be waited for again */
 	EV_PAUSE_OVER
 };
@@ -47,6 +48,7 @@ enum sup_action {
 	ACT_KILL,    /* SIGKILL to the whole tree, until it is empty */
 	ACT_PAUSE,   /* until EV_PAUSE_OVER, with the lock */
 	ACT_RELEASE,
+	ACT_HURRY, /* the release under way has one more try */
 	ACT_REST, /* until EV_PAUSE_OVER, without it */
 	ACT_ACQUIRE,
 	ACT_EXIT

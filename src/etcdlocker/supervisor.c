@@ -17,6 +17,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The same stop signal again so soon is the same one: timeout(1) sends it to us, and then to our group. */
+#define SIGNAL_ECHO NSEC_PER_SEC
+
+/* So long somebody who is impatient waits for a release that is under way: an etcd that is slow needs as much. */
+#define HURRY_LIMIT (2 * NSEC_PER_SEC)
+
 /* An exec takes milliseconds; so long signals are held back for it. */
 #define EXEC_LIMIT NSEC_PER_SEC
 
@@ -34,7 +40,8 @@ struct supervisor {
 	struct event *lifeline_event;
 	bool exec_hangs;
 	int stop_signal; /* the last stop signal that we got; 0: none */
-	struct timer exec_limit;
+	nsec stopped_at; /* when that was */
+	struct timer exec_limit, hurry;
 	struct stay stay;
 	struct timer watchdog; /* the service manager wants to hear from us */
 	struct timer pause;    /* until COMMAND is started, or the lock asked for, again */
@@ -190,6 +197,10 @@ perform(struct supervisor *sup, enum sup_action action)
 	case ACT_RELEASE:
 		act_release(sup);
 		break;
+	case ACT_HURRY:
+		if (!timer_armed(&sup->hurry))
+			timer_arm(sup->loop, &sup->hurry, clock_now() + HURRY_LIMIT);
+		break;
 	case ACT_REST:
 		atomic_store(&sup->setup->link->shared->held, false);
 		act_pause(sup, true);
@@ -301,6 +312,16 @@ tell_service(struct supervisor *sup, enum sup_state state)
 }
 
 static void
+on_hurry_over(void *arg)
+{
+	struct supervisor *sup = arg;
+
+	snprintf(sup->leftover, sizeof(sup->leftover), "lock %.200s not released in time, its lease ends by itself",
+	    sup->options->key);
+	handle(sup, EV_HURRY_OVER);
+}
+
+static void
 on_pause_over(void *arg)
 {
 	handle(arg, EV_PAUSE_OVER);
@@ -308,28 +329,46 @@ on_pause_over(void *arg)
 
 /* --- signals --- */
 
+/* What ends a program that does not expect it, and so whoever waits: alarm(2) is the classic limit. */
+static bool
+ends_a_waiter(int signo)
+{
+	static const int ending[] = { SIGHUP, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGUSR1, SIGUSR2 };
+
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		if (signo == ending[i])
+			return true;
+	return false;
+}
+
 static bool
 is_stop_signal(const struct supervisor *sup, int signo)
 {
 	/* Ignored since before us: whoever started us wanted it to do nothing. */
 	if (sigismember(&sup->setup->signals->ignored, signo) == 1)
 		return false;
+	if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT)
+		return true;
+	if (sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING)
+		return ends_a_waiter(signo);
 	/* Where there is no COMMAND to pass it on to, HUP is one, too. */
-	return signo == SIGTERM || signo == SIGINT || signo == SIGQUIT || (signo == SIGHUP && sup->command.leader == 0);
+	return signo == SIGHUP && sup->command.leader == 0;
 }
 
 static void
 on_one_signal(struct supervisor *sup, int signo)
 {
+	const nsec now = clock_now();
 	bool again = sup->stop_signal != 0;
 	char name[SIGNAL_NAME];
 
 	log_msg(sup->log, LEVEL_DEBUG, "got signal %s", signal_name(signo, name));
-	/* When a terminal goes, the kernel says so, and a shell says it again: nobody is impatient. */
-	if (is_stop_signal(sup, signo) && signo == SIGHUP && again)
-		return;
 	if (is_stop_signal(sup, signo)) {
+		/* When a terminal goes, the kernel says so, and a shell says it again: nobody is impatient. */
+		if (again && (signo == SIGHUP || (signo == sup->stop_signal && now < sup->stopped_at + SIGNAL_ECHO)))
+			return;
 		sup->stop_signal = signo;
+		sup->stopped_at = now;
 		supersede(sup, true);
 		outcome_set(&sup->outcome, CAUSE_TOLD, signo, "ended by signal %s", signal_name(signo, name));
 		handle(sup, again ? EV_STOP_AGAIN : EV_STOP);
@@ -449,6 +488,7 @@ set_up(struct supervisor *sup, const struct keeper *keeper)
 	char why[256] = "no memory, or too few descriptors (ulimit -n)";
 
 	timer_init(&sup->exec_limit, on_exec_limit, sup);
+	timer_init(&sup->hurry, on_hurry_over, sup);
 	timer_init(&sup->pause, on_pause_over, sup);
 	timer_init(&sup->watchdog, on_watchdog, sup);
 	stay_init(&sup->stay, options);

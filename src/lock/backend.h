@@ -79,6 +79,9 @@ void lock_refused(struct etcdlock *lock, const char *text);
 /* Memory was short for what the machine asked. */
 void lock_stumbled(struct etcdlock *lock);
 
+/* While leaving: etcd has it that the lock is nobody's, or the next one's. */
+void lock_given(struct etcdlock *lock);
+
 /* Nothing of ours is left in etcd. */
 void lock_left(struct etcdlock *lock);
 

@@ -72,6 +72,8 @@ on_done(void *arg, const struct http_response *response)
 	attempt->request = NULL;
 	call->sent = attempt->sent;
 	call->endpoint = attempt->endpoint;
+	if (response->error == NULL)
+		endpoint_timed(attempt->endpoint, clock_now() - attempt->sent.boot);
 	/* Before the answer is dealt with, for that may bring the next request. One that knows no token of ours has not
 	 * served us yet. */
 	if (response->error == NULL && response->status < 500 && response->status != 401)
@@ -80,6 +82,9 @@ on_done(void *arg, const struct http_response *response)
 		verdict = call->owner.on_answer(call->owner.arg, response->status, response->body, response->len, text);
 	else
 		trouble.sent = response->sent;
+	/* Some releases of etcd crash in the handler of a request whose token is not good, in place of saying so. */
+	if (response->closed && attempt->token != 0 && call->method == NULL)
+		verdict = CALL_UNAUTHORIZED;
 	if (response->status == 200 && verdict != CALL_UNUSABLE)
 		call->client->found = true;
 	if (call->serial != serial)
@@ -102,12 +107,14 @@ on_done(void *arg, const struct http_response *response)
 	call_failed(call, &trouble);
 }
 
-/* Half a limit more each round, up to some. */
+/* Half a limit more each round, up to some; or what ENDPOINT has lately been seen to take, twice. */
 static nsec
-try_limit(const struct call *call)
+try_limit(const struct call *call, const struct endpoint *endpoint)
 {
 	nsec limit = call->try_limit / 2 * (nsec)(2 + call->failures / call->client->endpoints->count);
 
+	if (limit < 2 * endpoint->latency)
+		limit = 2 * endpoint->latency;
 	return limit > TRY_GROWTH * call->try_limit ? TRY_GROWTH * call->try_limit : limit;
 }
 
@@ -132,7 +139,7 @@ call_send(struct call *call)
 	/* A hedge goes elsewhere, if there is an elsewhere. */
 	attempt->endpoint = endpoints_next(call->client->endpoints, in_flight(call));
 	spec.lane = &attempt->endpoint->lane;
-	spec.time_limit = try_limit(call);
+	spec.time_limit = try_limit(call, attempt->endpoint);
 	spec.arg = attempt;
 	attempt->sent = clock_moment();
 	attempt->beta = call->client->beta;

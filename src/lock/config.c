@@ -157,7 +157,7 @@ set_connect_timeout(struct etcdlock_config *config, const char *value, const str
 	if (parse_ms(value, &ms, why) == -1)
 		return -1;
 	if (ms == 0)
-		return complain(why, "'%.64s' leaves no time to connect; 5s is the default", value);
+		return complain(why, "'%.64s' leaves no time to connect; 30s is the default", value);
 	config->timing.connect_ms = ms;
 	return 0;
 }

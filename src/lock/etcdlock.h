@@ -79,8 +79,9 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *   ttl              the lease's length, whole seconds; 60
  *   refresh          the renewal period; half the TTL
  *   wait             give up waiting for the lock after this long, 0: at once; "never"
- *   connect-timeout  how long every endpoint may be out of reach, before the lock is in the queue; 5s
- *   grace            how long before the deadline ETCDLOCK_EXPIRING comes; 10s, or what fits
+ *   connect-timeout  how long every endpoint may be out of reach, before the lock is in the queue; 30s,
+ *                    and 5s where wait is 0
+ *   grace            how long before the deadline ETCDLOCK_EXPIRING comes; 8s, or what fits
  *   lock-delay       wait this long when a holder has vanished without saying so; 1s
  *   renew            raft, or keepalive: spares etcd the writes, and trusts what a leader that was frozen says
  *   api              v3, or v2: that of etcd-lock 1.x; see etcdlocker(1)
@@ -216,7 +217,7 @@ typedef void (*etcdlock_query_fn)(void *arg, const struct etcdlock_contender *qu
 /* A look at a lock, without taking part. */
 struct etcdlock_query;
 
-/* Ask who has the lock of CONFIG's key, for as long as its connect-timeout. DONE is called once, from the loop, and may
+/* Ask who has the lock of CONFIG's key, for as long as its connect-timeout (5s where none was set). DONE is called once, from the loop, and may
  * free the query. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
 struct etcdlock_query *etcdlock_query_new(
     struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_query_fn done, void *arg);

@@ -91,16 +91,33 @@ arm_refresh(struct etcdlock *lock, const struct lease_term *term)
 
 /* --- not acquired --- */
 
+/* When the lease of a lock that was held ends by itself. */
+static nsec
+lease_end(const struct etcdlock *lock)
+{
+	return clock_add(lock->term.sent.boot, lock->term.ttl);
+}
+
 static void
 lock_leave(struct etcdlock *lock, bool held)
 {
-	/* A lease that has run out frees the lock by itself, and who never answered will hardly start to now. */
-	bool worth_it = held ? lock->state != ETCDLOCK_LOST : lock->trouble[0] == '\0';
+	/* A lease that has run out frees the lock by itself, and who has not answered for long will hardly start to
+	 * now. */
+	bool worth_it =
+	    held ? lock->state != ETCDLOCK_LOST && !lock->expiring_said : lock->trouble[0] == '\0';
+	nsec limit = clock_now() + (worth_it ? RELEASE_LIMIT : RELEASE_LIMIT_BRIEF);
 
 	lock_timers_stop(lock);
 	lock_set_state(lock, ETCDLOCK_RELEASING);
-	arm(lock, &lock->release, clock_now() + (worth_it ? RELEASE_LIMIT : RELEASE_LIMIT_BRIEF));
+	lock->given = false;
+	arm(lock, &lock->release, held && lease_end(lock) < limit ? lease_end(lock) : limit);
 	lock->ops->leave(lock->backend, held);
+}
+
+void
+lock_given(struct etcdlock *lock)
+{
+	lock->given = true;
 }
 
 static void
@@ -190,6 +207,7 @@ lock_begin(struct etcdlock *lock)
 	lock->failure = ETCDLOCK_FAILURE_NONE;
 	lock->error[0] = lock->trouble[0] = '\0';
 	lock->refused = lock->spread = lock->lost = false;
+	lock->term = (struct lease_term){ 0 };
 	lock_forget_news(lock);
 	lock->began = now;
 	lock->succession = SUCCESSION_NONE;
@@ -544,10 +562,12 @@ on_release_limit(void *arg)
 {
 	struct etcdlock *lock = arg;
 
-	if (!lock->refused) {
+	nsec left = lock->term.ttl == 0 ? lock->timing.ttl_s * NSEC_PER_SEC : lease_end(lock) - clock_now();
+
+	if (!lock->refused && !lock->given && left > 0) {
 		lock->failure = ETCDLOCK_FAILURE_UNREACHABLE;
 		snprintf(lock->error, sizeof(lock->error), "not released, its lease ends by itself within %llds: %s",
-		    (long long)lock->timing.ttl_s, lock->trouble);
+		    (long long)((left + NSEC_PER_SEC - 1) / NSEC_PER_SEC), lock->trouble);
 	}
 	lock_left(lock);
 }

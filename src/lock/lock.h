@@ -44,6 +44,7 @@ struct etcdlock {
 	char error[768];   /* the first cause */
 	char trouble[640]; /* the last try that failed */
 	bool refused;      /* RELEASING because it was not acquired */
+	bool given;        /* RELEASING, and others can have it: what is left to do is to clean up */
 	bool lost;         /* it was, since it was asked for; ERROR says why */
 
 	const struct backend_ops *ops;

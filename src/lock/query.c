@@ -246,7 +246,7 @@ etcdlock_query_new(
 	query->client = client;
 	query->done = done;
 	query->arg = arg;
-	query->limit_ms = config->timing.connect_ms;
+	query->limit_ms = timing_connect_ms(&config->timing, true);
 	query->key = strdup(config->key);
 	timer_init(&query->limit, on_limit, query);
 	call_init(&query->call, client, &owner);

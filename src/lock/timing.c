@@ -8,7 +8,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define GRACE_DEFAULT_MS 10000
+/* docker and podman stop kill what lives 10 s later. */
+#define GRACE_DEFAULT_MS 8000
+
+/* At boot etcd may come later than we do; who does not wait for the lock does not wait so long for etcd either. */
+#define CONNECT_DEFAULT_MS 30000
+#define CONNECT_DEFAULT_TRY_MS 5000
 
 /* What the default grace leaves for renewal tries, as long as it keeps a quarter of the room. */
 #define RENEWAL_ROOM_MS 5000
@@ -21,7 +26,7 @@ timing_init(struct timing *timing)
 		.grace_ms = -1,
 		.delay_ms = 1000,
 		.wait_ms = -1,
-		.connect_ms = 5000,
+		.connect_ms = -1,
 	};
 }
 
@@ -34,6 +39,14 @@ timing_try_limit(nsec ttl)
 	if (limit < 200 * NSEC_PER_MSEC)
 		return 200 * NSEC_PER_MSEC;
 	return limit > NSEC_PER_SEC ? NSEC_PER_SEC : limit;
+}
+
+int64_t
+timing_connect_ms(const struct timing *timing, bool brief)
+{
+	if (timing->connect_ms >= 0)
+		return timing->connect_ms;
+	return brief ? CONNECT_DEFAULT_TRY_MS : CONNECT_DEFAULT_MS;
 }
 
 static int64_t
@@ -60,7 +73,7 @@ is_sane(const struct timing *timing)
 
 	return timing->refresh_ms >= 0 && timing->refresh_ms <= longest && timing->grace_ms >= -1 &&
 	    timing->grace_ms <= longest && timing->delay_ms >= 0 && timing->delay_ms <= longest &&
-	    timing->wait_ms >= -1 && timing->wait_ms <= longest && timing->connect_ms >= 0 &&
+	    timing->wait_ms >= -1 && timing->wait_ms <= longest && timing->connect_ms >= -1 &&
 	    timing->connect_ms <= longest;
 }
 
@@ -80,6 +93,8 @@ timing_resolve(struct timing *timing, char *why, size_t size)
 	ttl_ms = timing->ttl_s * 1000;
 	margin = lease_margin(timing->ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
 	try_ms = timing_try_limit(timing->ttl_s * NSEC_PER_SEC) / NSEC_PER_MSEC;
+	if (timing->connect_ms < 0)
+		timing->connect_ms = timing_connect_ms(timing, timing->wait_ms == 0);
 	if (timing->refresh_ms == 0)
 		timing->refresh_ms = ttl_ms / 2;
 	room = ttl_ms - margin - timing->refresh_ms;

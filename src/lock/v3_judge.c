@@ -30,6 +30,15 @@ v3_blames_token(const char *text)
 	    strstr(text, "auth store is old") != NULL;
 }
 
+/* What one member cannot do now, though the cluster can: it has no vote yet (in 3.6 this is FAILED_PRECONDITION, before
+ * UNAVAILABLE), or is of a version that is just being changed. */
+static bool
+blames_member(const char *text)
+{
+	return strstr(text, "rpc not supported for learner") != NULL || strstr(text, "not capable") != NULL ||
+	    strstr(text, "downgrade") != NULL;
+}
+
 static enum v3_verdict
 judge_code(long status, json_int_t code, const char *text)
 {
@@ -47,6 +56,8 @@ judge_code(long status, json_int_t code, const char *text)
 	case GRPC_PRECONDITION:
 		if (strstr(text, "authentication is not enabled") != NULL)
 			return V3_NO_AUTH;
+		if (blames_member(text))
+			return V3_TRANSIENT;
 		return strstr(text, "lease already exists") != NULL ? V3_LEASE_EXISTS : V3_REFUSED;
 	case GRPC_UNAUTHENTICATED:
 		return V3_UNAUTHENTICATED;

@@ -135,6 +135,9 @@ on_departed(void *arg, long status, const char *body, size_t len, char text[CALL
 	if (v3->mark && answer != NULL && v3_decode_mark(answer, &count) != NULL)
 		count = 0;
 	json_decref(answer);
+	/* Marked or deleted, or the key was gone already. */
+	if (v3->leaving && judged == V3_OK)
+		lock_given(v3->lock);
 	if (v3->mark)
 		v3->mark = false;
 	else
@@ -153,9 +156,11 @@ static enum call_verdict
 on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
 {
 	struct v3 *v3 = arg;
+	enum v3_verdict judged;
 	json_t *answer;
 
-	switch (v3_judge(status, body, len, &answer, text)) {
+	judged = v3_judge(status, body, len, &answer, text);
+	switch (judged) {
 	case V3_TRANSIENT:
 	case V3_LEASE_EXISTS:
 		return CALL_RETRY;
@@ -173,6 +178,10 @@ on_revoked(void *arg, long status, const char *body, size_t len, char text[CALL_
 		break; /* one that etcd will not revoke ends by itself */
 	}
 	json_decref(answer);
+	/* Our key has gone with the lease that it is on. */
+	if (v3->leaving && v3->held != NULL && v3->held->id == v3->revoking &&
+	    (judged == V3_OK || judged == V3_LEASE_GONE))
+		lock_given(v3->lock);
 	lease_close(lease_find(&v3->ledger, v3->revoking));
 	call_stop(&v3->revoke);
 	v3_revoke_next(v3);

@@ -227,6 +227,15 @@ endpoints_worked(struct endpoints *endpoints, struct endpoint *endpoint)
 }
 
 void
+endpoint_timed(struct endpoint *endpoint, nsec took)
+{
+	/* What was slow is forgotten within some ten answers. */
+	nsec before = endpoint->latency - endpoint->latency / 4;
+
+	endpoint->latency = took > before ? took : before;
+}
+
+void
 endpoints_failed(struct endpoints *endpoints, struct endpoint *endpoint)
 {
 	endpoint->failed = clock_now();

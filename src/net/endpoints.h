@@ -18,6 +18,7 @@ struct endpoint {
 	struct http_lane lane;
 	struct avoid avoid;
 	nsec failed;      /* when it failed last, if it has not served since; else 0 */
+	nsec latency;     /* of its answers: the slowest of late */
 	bool unusable;    /* its last answer was not etcd's */
 	uint64_t cluster; /* the id of the cluster that it is of, as it said last; 0: it has not */
 };
@@ -50,6 +51,9 @@ struct endpoint *endpoints_next(struct endpoints *endpoints, size_t ahead);
 
 /* ENDPOINT has served a request: it is tried first from now on. */
 void endpoints_worked(struct endpoints *endpoints, struct endpoint *endpoint);
+
+/* ENDPOINT has answered, which TOOK so long. */
+void endpoint_timed(struct endpoint *endpoint, nsec took);
 
 /* ENDPOINT did not serve a request: the next one is tried from now on, unless another request has
  * already moved on. */

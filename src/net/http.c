@@ -40,7 +40,7 @@ request_free(struct http_request *request)
 
 /* What to look at, where libcurl's text does not say it. */
 static const char *
-hint(CURLcode code, const char *text, bool https)
+hint(CURLcode code, const char *text, bool https, bool served)
 {
 	switch ((int)code) {
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -52,7 +52,7 @@ hint(CURLcode code, const char *text, bool https)
 	case CURLE_SSL_CACERT_BADFILE:
 		return "; cacert must be PEM";
 	case CURLE_GOT_NOTHING:
-		return https ? "" : "; does it want https?";
+		return https || served ? "" : "; does it want https?";
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_RECV_ERROR:
 		if (strstr(text, "alert") != NULL)
@@ -67,6 +67,7 @@ static void
 describe_failure(const struct http_request *request, CURLcode code, char *text, size_t size)
 {
 	const char *own = request->error[0] != '\0' ? request->error : curl_easy_strerror(code);
+	const struct http_lane *lane = request->spec.lane;
 	int len = (int)strlen(own);
 
 	if (request->overflow == EMSGSIZE)
@@ -81,7 +82,7 @@ describe_failure(const struct http_request *request, CURLcode code, char *text, 
 		snprintf(text, size, "no answer within %lld ms", (long long)(request->spec.time_limit / NSEC_PER_MSEC));
 	else
 		snprintf(text, size, "%.*s%s", len > 0 && own[len - 1] == ' ' ? len - 1 : len, own,
-		    hint(code, own, strncmp(request->url, "https:", 6) == 0));
+		    hint(code, own, strncmp(request->url, "https:", 6) == 0, lane == NULL || lane->moved != 0));
 }
 
 /* Hands a stream's bytes on. The callback may cancel the request: then this returns false. */
@@ -169,6 +170,7 @@ request_finish(struct http_request *request, CURLcode code)
 
 		curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &request_size);
 		response.sent = request_size > 0;
+		response.closed = code == CURLE_GOT_NOTHING;
 		describe_failure(request, code, failure, sizeof(failure));
 		response.error = failure;
 	} else {

@@ -139,6 +139,8 @@ request_set_options(struct http_request *request)
 	/* http_proxy in the environment is meant for other traffic than a lock's. */
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	/* A name that has moved is to be found at the next connection. */
+	SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);

@@ -13,6 +13,8 @@ my %number;
     (1, 2, 3, 10, 12, 14, 15, 16, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 my @stop = @number{qw(TERM INT QUIT)};
 # 32 and 33 are the C library's. CONT follows a stop signal, too.
+# They end who waits, as they end any program.
+my @ending = @number{qw(HUP ALRM VTALRM PROF XCPU USR1 USR2)};
 my @other = ((grep { my $n = $_; !grep { $_ == $n } @stop, 18 } sort { $a <=> $b } values %number), 34 .. 64);
 
 my @modes = (['not as PID 1', [], sub { $_[0]{pid} }]);
@@ -47,12 +49,13 @@ for my $mode (@modes) {
         # One that waits meanwhile.
         my $waiter = begin($mode, ['-k', $key], 'true');
         wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter');
-        for my $signal (grep { $_ != 1 } @other) { kill $signal, $waiter->{pid} }
-        ok wait_until(sub { (() = slurp($waiter->{run}{err}) =~ /got signal/g) >= @other - 1 }, 10), "$name, waiting: all of them arrive";
+        my @harmless = grep { my $n = $_; !grep { $_ == $n } @ending } @other;
+        for my $signal (@harmless) { kill $signal, $waiter->{pid} }
+        ok wait_until(sub { (() = slurp($waiter->{run}{err}) =~ /got signal/g) >= @harmless }, 10), "$name, waiting: all of them arrive";
         is scalar(keys_left($key)), 2, 'and it waits on';
         kill 'TERM', $waiter->{pid};
         is finish($waiter->{run}), 143, 'TERM ends it';
-        for my $signal (1, 2, 3) {
+        for my $signal (2, 3, @ending) {
             $waiter = begin($mode, ['-k', $key], 'true');
             wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter');
             kill $signal, $waiter->{pid};
@@ -72,7 +75,21 @@ for my $mode (@modes) {
         is finish($waiter->{run}, 5), 129, "$name, waiting: two HUPs end it";
         is scalar(keys_left($key)), 1, 'and its place is gone all the same';
 
+        # timeout(1) sends its signal to the child, and microseconds later to the group, which is the child's.
+        $waiter = begin($mode, ['-k', $key], 'true');
+        wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter');
+        kill 'STOP', $etcd->{pid};
+        for my $count (1, 2) {
+            kill 'TERM', $waiter->{pid};
+            wait_until(sub { $count == (() = slurp($waiter->{run}{err}) =~ /got signal TERM/g) }, 5, 'TERM');
+        }
+        kill 'CONT', $etcd->{pid};
+        is finish($waiter->{run}, 5), 143, "$name, waiting: two TERMs at once end it";
+        is scalar(keys_left($key)), 1, 'and are one: its place is gone';
+
         ok reaches($it, 15), "$name: TERM is passed on";
+        kill 'TERM', $it->{pid};
+        wait_until(sub { 2 == (() = slurp($it->{run}{err}) =~ /got signal TERM/g) }, 5, 'another TERM');
         # What has been seen does not count again.
         my $before = length slurp($it->{run}{out});
         my $lost = join ' ', grep { my $signal = $_; kill $signal, $it->{pid};

@@ -54,9 +54,9 @@ defaults(void **state)
 	assert_true(options.config->id[0] != '\0');
 	assert_int_equal(timing.ttl_s, 60);
 	assert_int_equal(timing.refresh_ms, 30000);
-	assert_int_equal(timing.grace_ms, 10000);
+	assert_int_equal(timing.grace_ms, 8000);
 	assert_int_equal(timing.wait_ms, -1);
-	assert_int_equal(timing.connect_ms, 5000);
+	assert_int_equal(timing.connect_ms, 30000);
 	assert_int_equal(timing.delay_ms, 1000);
 	assert_int_equal(options.conflict_code, 1);
 	assert_int_equal(options.signal, SIGTERM);
