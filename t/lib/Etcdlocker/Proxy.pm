@@ -107,6 +107,7 @@ sub relay {
                 }
                 next;
             }
+            $losing{$from} = 1 if $got && $is_server{$from} && $options{shut} && $bytes =~ $options{shut};
             next if $got && !$losing{$from} && defined syswrite $to, $bytes;
             $select->remove($from, $to);
             delete @other{ $from, $to };
@@ -120,7 +121,8 @@ sub relay {
 # Relays to TARGET (host:port); returns { pid, endpoint }. The answer to the first request that matches LOSE gets lost: the
 # connection is closed instead. Options: cut, so many bytes of answers pass, then their connection is reset, once; drip,
 # seconds for each byte of answers; delay, seconds before each piece of an answer; late, every second answer to a request that
-# matches comes late_by seconds late, with others passing it; swallow, a request that matches gets no answer; address and port
+# matches comes late_by seconds late, with others passing it; swallow, a request that matches gets no answer; shut, a
+# connection is closed in place of an answer that matches; address and port
 # to listen on.
 sub proxy_start {
     my ($target, $lose, %options) = @_;
