@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,12 +9,23 @@
 void
 log_printable(char *text)
 {
-	for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
-			c[0] = c[1] = '?';
+	const char *from = text;
+	char *to = text;
+
+	while (*from != '\0') {
+		uint32_t point;
+		size_t len = utf8_decode(from, &point);
+
+		if (len == 0 || !utf8_is_visible(point)) {
+			*to++ = '?';
+			from += len == 0 ? 1 : len;
+			continue;
+		}
+		memmove(to, from, len);
+		to += len;
+		from += len;
 	}
+	*to = '\0';
 }
 
 __attribute__((format(printf, 4, 0))) static void

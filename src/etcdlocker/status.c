@@ -29,11 +29,12 @@ describe(const struct status *status, const struct etcdlock_contender *queue, si
 	return (status->options->json ? status_json : status_text)(status->options->key, queue, count, left);
 }
 
-/* On a terminal in place, else one behind the other, where something has changed. */
-static void
+/* False where memory is short. On a terminal in place, else one behind the other, where something has changed. */
+static bool
 show(struct status *status, const struct etcdlock_contender *queue, size_t count)
 {
 	bool screen = status->options->watch && !status->options->json && isatty(STDOUT_FILENO);
+	bool good;
 	char *gist = describe(status, queue, count, false), *text = describe(status, queue, count, true);
 
 	if (text == NULL || gist == NULL)
@@ -45,7 +46,9 @@ show(struct status *status, const struct etcdlock_contender *queue, size_t count
 	fflush(stdout);
 	free(status->shown);
 	status->shown = gist;
+	good = text != NULL && gist != NULL;
 	free(text);
+	return good;
 }
 
 static int
@@ -65,8 +68,7 @@ on_answer(void *arg, const struct etcdlock_contender *queue, size_t count, const
 		log_msg(status->log, LEVEL_ERROR, "cannot tell who holds %.200s: %s", status->options->key, error);
 		status->code = STATUS_UNKNOWN;
 	} else {
-		show(status, queue, count);
-		status->code = code_of(status->options, queue, count);
+		status->code = show(status, queue, count) ? code_of(status->options, queue, count) : STATUS_UNKNOWN;
 	}
 	/* Whoever reads our output may have gone. */
 	if (!status->options->watch || ferror(stdout))

@@ -1,7 +1,9 @@
 #include "etcdlocker/status_format.h"
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -23,16 +25,24 @@ name_of(const struct etcdlock_contender *contender, char name[NAME])
 char *
 status_text(const char *key, const struct etcdlock_contender *queue, size_t count, bool left)
 {
-	char *text = str_printf("%s is %s\n", key, count > 0 ? "held" : "free"), *longer;
+	char *shown = strdup(key), *text = NULL, *longer;
+	const char *stray = NULL;
 	char name[NAME];
 	size_t width = 0, len;
 
+	if (shown != NULL) {
+		log_printable(shown);
+		text = str_printf("%s is %s\n", shown, count > 0 ? "held" : "free");
+	}
+	free(shown);
 	for (size_t i = 0; i < count; i++)
 		if ((len = name_of(&queue[i], name)) > width)
 			width = len;
 	for (size_t i = 0; text != NULL && i < count; i++) {
 		char rank[24], time_left[32] = "";
 
+		if (queue[i].no_lease)
+			snprintf(time_left, sizeof(time_left), "  no lease *");
 		snprintf(rank, sizeof(rank), i == 0 ? "holder" : "%zu", i);
 		if (left && queue[i].left_ms >= 0)
 			snprintf(time_left, sizeof(time_left), "  %" PRId64 "s left", queue[i].left_ms / 1000);
@@ -41,35 +51,73 @@ status_text(const char *key, const struct etcdlock_contender *queue, size_t coun
 		    queue[i].revision, time_left);
 		free(text);
 		text = longer;
+		stray = stray == NULL && queue[i].no_lease ? queue[i].key : stray;
 	}
-	return text;
+	if (text == NULL || stray == NULL)
+		return text;
+	longer =
+	    str_printf("%s* No lock's client has made %s, and it never goes by itself. If it is somebody's data, use "
+		       "another key for the lock, else: etcdctl del %s\n",
+		text, stray, stray);
+	free(text);
+	return longer;
+}
+
+/* Sets NAME of OBJECT to TEXT; where that is no UTF-8, which JSON wants, to what can be shown of it, and NAME_base64 to
+ * the bytes. False where memory is short. */
+static bool
+set_text(json_t *object, const char *name, const char *text)
+{
+	char *shown, *base64, *name64;
+	bool good;
+
+	if (utf8_is_valid(text))
+		return json_object_set_new(object, name, json_string(text)) == 0;
+	shown = strdup(text);
+	base64 = base64_encode(text, strlen(text));
+	name64 = str_printf("%s_base64", name);
+	good = shown != NULL && base64 != NULL && name64 != NULL;
+	if (good) {
+		log_printable(shown);
+		good = json_object_set_new(object, name, json_string(shown)) == 0 &&
+		    json_object_set_new(object, name64, json_string(base64)) == 0;
+	}
+	free(shown);
+	free(base64);
+	free(name64);
+	return good;
 }
 
 static json_t *
 contender_object(const struct etcdlock_contender *contender, bool left)
 {
-	json_t *object = json_pack(
-	    "{s:s, s:s, s:I}", "id", contender->id, "key", contender->key, "revision", (json_int_t)contender->revision);
+	json_t *object = json_object();
+	bool good = object != NULL && set_text(object, "id", contender->id) &&
+	    set_text(object, "key", contender->key) &&
+	    json_object_set_new(object, "revision", json_integer(contender->revision)) == 0;
 
-	/* An id of another client's need not be UTF-8. */
-	if (object == NULL)
-		object = json_pack("{s:n, s:n, s:I}", "id", "key", "revision", (json_int_t)contender->revision);
-	if (left && contender->left_ms >= 0)
-		json_object_set_new(object, "ttl_left", json_integer(contender->left_ms / 1000));
-	return object;
+	if (good && left && contender->left_ms >= 0)
+		good = json_object_set_new(object, "ttl_left", json_integer(contender->left_ms / 1000)) == 0;
+	if (good && contender->no_lease)
+		good = json_object_set_new(object, "no_lease", json_true()) == 0;
+	if (good)
+		return object;
+	json_decref(object);
+	return NULL;
 }
 
 char *
 status_json(const char *key, const struct etcdlock_contender *queue, size_t count, bool left)
 {
-	json_t *waiting = json_array(), *object;
+	json_t *object = json_object(), *waiting = json_array();
 	char *text = NULL, *line = NULL;
+	bool good = object != NULL && set_text(object, "lock", key) &&
+	    json_object_set_new(object, "held", json_boolean(count > 0)) == 0 &&
+	    json_object_set_new(object, "holder", count > 0 ? contender_object(&queue[0], left) : json_null()) == 0;
 
 	for (size_t i = 1; i < count; i++)
-		json_array_append_new(waiting, contender_object(&queue[i], left));
-	object = json_pack("{s:s, s:b, s:o, s:o}", "lock", key, "held", count > 0, "holder",
-	    count > 0 ? contender_object(&queue[0], left) : json_null(), "waiting", waiting);
-	if (object != NULL)
+		good = good && json_array_append_new(waiting, contender_object(&queue[i], left)) == 0;
+	if (json_object_set_new(object, "waiting", waiting) == 0 && good)
 		text = json_dumps(object, 0);
 	if (text != NULL)
 		line = str_printf("%s\n", text);

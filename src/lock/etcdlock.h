@@ -208,6 +208,7 @@ struct etcdlock_contender {
 	const char *key;  /* its own in etcd */
 	int64_t revision; /* of the store when it came; with the v2 API the index at which the key was created */
 	int64_t left_ms;  /* of the holder's lease; -1: not known, or one that waits */
+	bool no_lease;    /* its key has none, so no lock's client made it, and it never goes by itself */
 };
 
 /* QUEUE has COUNT contenders, the holder first, then who waits in that order (the v2 API does not tell of them); none:
@@ -217,8 +218,8 @@ typedef void (*etcdlock_query_fn)(void *arg, const struct etcdlock_contender *qu
 /* A look at a lock, without taking part. */
 struct etcdlock_query;
 
-/* Ask who has the lock of CONFIG's key, for as long as its connect-timeout (5s where none was set). DONE is called once, from the loop, and may
- * free the query. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
+/* Ask who has the lock of CONFIG's key, for as long as its connect-timeout (5s where none was set). DONE is called once,
+ * from the loop, and may free the query. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
 struct etcdlock_query *etcdlock_query_new(
     struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_query_fn done, void *arg);
 

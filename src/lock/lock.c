@@ -103,8 +103,7 @@ lock_leave(struct etcdlock *lock, bool held)
 {
 	/* A lease that has run out frees the lock by itself, and who has not answered for long will hardly start to
 	 * now. */
-	bool worth_it =
-	    held ? lock->state != ETCDLOCK_LOST && !lock->expiring_said : lock->trouble[0] == '\0';
+	bool worth_it = held ? lock->state != ETCDLOCK_LOST && !lock->expiring_said : lock->trouble[0] == '\0';
 	nsec limit = clock_now() + (worth_it ? RELEASE_LIMIT : RELEASE_LIMIT_BRIEF);
 
 	lock_timers_stop(lock);

@@ -105,7 +105,11 @@ take_queue(struct etcdlock_query *query)
 
 		if (!v3_kv_released(kv))
 			query->contenders[query->count++] = (struct etcdlock_contender){
-				.id = kv->value, .key = kv->key, .revision = kv->create_revision, .left_ms = -1
+				.id = kv->value,
+				.key = kv->key,
+				.revision = kv->create_revision,
+				.left_ms = -1,
+				.no_lease = kv->lease == 0,
 			};
 	}
 	return true;

@@ -51,6 +51,7 @@ struct v3 {
 	int64_t seen_own;               /* what happened to our key up to this revision of the store is known */
 	int64_t seen_ahead;             /* the same of the key ahead of us */
 	bool full;                      /* etcd is out of space, so renewals are keepalives for now */
+	bool stray_said;                /* that somebody's data is ahead of us */
 	bool foreign;                   /* somebody else wrote our key, which may have taken it off its lease */
 	char *predecessor;              /* the key ahead of us, or NULL */
 	enum v3_stage stage;

@@ -149,6 +149,17 @@ is_contender(const struct v3_kv *kv, const char *prefix)
 	return kv->key_len > len && memcmp(kv->key, prefix, len) == 0 && len + digits == kv->key_len;
 }
 
+/* Keys that one transaction has put have one create revision: then their names decide, for all in the same way. */
+static int
+compare_entries(const void *a, const void *b)
+{
+	const struct v3_kv *one = a, *other = b;
+
+	if (one->create_revision != other->create_revision)
+		return one->create_revision < other->create_revision ? -1 : 1;
+	return strcmp(one->key, other->key);
+}
+
 static const char *
 decode_entries(const json_t *kvs, const struct v3_names *names, struct v3_queue *queue)
 {
@@ -169,9 +180,10 @@ decode_entries(const json_t *kvs, const struct v3_names *names, struct v3_queue 
 			v3_kv_free(kv);
 			continue;
 		}
-		if (queue->count++ > 0 && kv[-1].create_revision >= kv->create_revision)
+		if (queue->count++ > 0 && kv[-1].create_revision > kv->create_revision)
 			return "the queue is not sorted by create revision";
 	}
+	qsort(queue->entries, queue->count, sizeof(*queue->entries), compare_entries);
 	return NULL;
 }
 

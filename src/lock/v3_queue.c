@@ -40,6 +40,20 @@ find_own(const struct v3 *v3, const struct v3_queue *queue)
 	return NULL;
 }
 
+/* A key that no lease holds was never a contender's: whoever put it may not even know that it is in our way. It counts
+ * all the same, as it does for etcdctl. */
+static void
+say_stray(struct v3 *v3, const struct v3_kv *kv)
+{
+	if (kv == NULL || kv->lease != 0 || v3->stray_said)
+		return;
+	v3->stray_said = true;
+	log_msg(&v3->lock->client->log, LEVEL_WARNING,
+	    "in the way is %.200s, which has no lease: it is no lock, and never goes by itself. If it is somebody's data, use "
+	    "another key for the lock, else: etcdctl del %.200s",
+	    kv->key, kv->key);
+}
+
 void
 v3_place(struct v3 *v3, const struct v3_queue *queue)
 {
@@ -67,6 +81,7 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 			holder = kv;
 		place.ahead++;
 	}
+	say_stray(v3, holder);
 	if (ahead != NULL && (predecessor = strdup(ahead->key)) == NULL) {
 		lock_stumbled(v3->lock);
 		return;

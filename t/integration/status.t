@@ -4,6 +4,7 @@ use warnings;
 use Etcdlocker::Terminal;
 use Etcdlocker::Test;
 use JSON::PP;
+use MIME::Base64;
 use Test::More;
 
 etcd_need();
@@ -20,6 +21,39 @@ sub status { my (@words) = @_; return run_locker(['-k', $key, @words, '--status'
     is status('--mine')->{code}, 1, '--mine: not ours, either';
     my $json = status('--json');
     is_deeply decode_json($json->{stdout}), { lock => $key, held => JSON::PP::false, holder => undef, waiting => [] }, 'in JSON, too';
+}
+
+{
+    # Somebody's data where a contender's key would be.
+    my $own = "$key-data";
+    etcdctl('put', "$own/1", 'paid');
+    my $seen = run_locker(['-k', $own, '--status']);
+    is $seen->{code}, 0, 'a key without a lease is in the way';
+    like $seen->{stdout}, qr{^  holder  paid  since revision \d+  no lease \*\n\* No lock's client has made $own/1, and it never goes by itself.*: etcdctl del $own/1\n\z}m, '--status says so, and what to do';
+    is decode_json(run_locker(['-k', $own, '--status', '--json'])->{stdout})->{holder}{no_lease}, JSON::PP::true, 'in JSON, too';
+    my $tried = run_locker(['-k', $own, '--try', '--', 'true']);
+    is $tried->{code}, 1, 'the lock cannot be had';
+    like $tried->{stderr}, qr{in the way is $own/1, which has no lease.*etcdctl del $own/1}, 'which is said, too';
+
+    # Two keys that one transaction has put.
+    my ($lease) = etcdctl('lease', 'grant', 60) =~ /lease (\w+)/;
+    my $both = "$key-both";
+    etcdctl('txn', { stdin => spew("$dir/txn", "\nput --lease=$lease $both/a2 two\nput --lease=$lease $both/a1 one\n\n\n") });
+    like run_locker(['-k', $both, '--status'])->{stdout}, qr{^  holder  one .*\n  1       two }m, 'of one create revision: in the order of their names';
+    is run_locker(['-k', $both, '--try', '-E', 75, '--', 'true'])->{code}, 75, 'both are ahead of us';
+
+    # Ids of bytes.
+    my $bytes = "$key-bytes";
+    my $holder = start_locker(['-k', $bytes, '-i', "caf\xe9 \xe2\x80\xaeb", '--', 'sleep', 100]);
+    wait_until(sub { keys_left($bytes) == 1 }, 10, 'a holder');
+    like run_locker(['-k', $bytes, '--status'])->{stdout}, qr/^  holder  caf\? \?b  since/m, 'what is no UTF-8, and what turns its direction, is not shown';
+    my $json = run_locker(['-k', $bytes, '--status', '--json']);
+    is decode_json($json->{stdout})->{holder}{id}, 'caf? ?b', 'in JSON what can be shown';
+    is decode_base64(decode_json($json->{stdout})->{holder}{id_base64}), "caf\xe9 \xe2\x80\xaeb", 'and beside it the bytes';
+    $json = run_locker(['-k', "$key\xe9", '--status', '--json']);
+    is decode_base64(decode_json($json->{stdout})->{lock_base64}), "$key\xe9", 'the same of the key';
+    kill 'TERM', $holder->{pid};
+    finish($holder);
 }
 
 {

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 
 #include "unit.h"
 
@@ -173,7 +174,45 @@ log_lines_are_printable(void **state)
 
 	(void)state;
 	log_printable(text);
-	assert_string_equal(text, "id ?[2J? ?? caf\xc3\xa9?");
+	assert_string_equal(text, "id ?[2J? ? caf\xc3\xa9?");
+}
+
+static void
+what_hides_is_shown(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+	} cases[] = {
+		{ "\x9b"
+		  "31m",
+		    "?31m" }, /* a C1 control as a byte of its own */
+		{ "a\xe2\x80\xae"
+		  "b",
+		    "a?b" }, /* right-to-left override */
+		{ "a\xe2\x80\x8b"
+		  "b",
+		    "a?b" }, /* no width */
+		{ "\xef\xbb\xbf"
+		  "a",
+		    "?a" },                     /* byte order mark */
+		{ "\xf3\xa0\x81\xa1", "?" },    /* a tag character */
+		{ "\xc0\x80", "??" },           /* NUL in too many bytes */
+		{ "\xed\xa0\x80", "???" },      /* a surrogate */
+		{ "\xf4\x90\x80\x80", "????" }, /* beyond Unicode */
+		{ "cut \xe2\x82", "cut ??" },   /* cut off */
+		{ "\xe2\x82\xac \xf0\x9f\x98\x80 \xd9\x85", "\xe2\x82\xac \xf0\x9f\x98\x80 \xd9\x85" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[32];
+
+		strcpy(text, cases[i].text);
+		log_printable(text);
+		assert_string_equal(text, cases[i].shown);
+	}
+	assert_true(utf8_is_valid("caf\xc3\xa9") && utf8_is_valid(""));
+	assert_false(utf8_is_valid("caf\xe9") || utf8_is_valid("\xc3"));
 }
 
 static void
@@ -226,6 +265,7 @@ main(void)
 		cmocka_unit_test(strbuf_keeps_its_limit),
 		cmocka_unit_test(backoff_doubles_with_jitter),
 		cmocka_unit_test(log_lines_are_printable),
+		cmocka_unit_test(what_hides_is_shown),
 		cmocka_unit_test(log_lines_are_cut),
 		cmocka_unit_test(clock_adds_without_overflow),
 	};
