@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The character that NUL-terminated TEXT begins with. Returns its length in bytes, 1 to 4, and it in *POINT; 0 where TEXT
- * does not begin with a character. */
+/* The character that NUL-terminated TEXT begins with. Returns its length in bytes, 1 to 4, and it in *POINT; 0 where
+ * TEXT does not begin with a character. */
 size_t utf8_decode(const char *text, uint32_t *point);
 
 /* True where all of TEXT is UTF-8. */

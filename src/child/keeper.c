@@ -109,10 +109,13 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		.failure = keeper->setup->failure };
 	char *changes[KEEPER_VARIABLES], *at = keeper->message + sizeof(*order), *end = keeper->message + len;
 	char **environment;
+	bool complete = true; /* no descriptor is missing */
 	pid_t pid = -1;
 
-	for (size_t i = 0; i < order->pass_count; i++)
+	for (size_t i = 0; i < order->pass_count; i++) {
 		pass[i] = (struct spawn_pass){ .from = take(received, true), .to = order->pass_to[i] };
+		complete = complete && pass[i].from != -1;
+	}
 	for (size_t i = 0; i < order->count && at < end; i++) {
 		changes[i] = at;
 		at += strlen(at) + 1;
@@ -126,6 +129,8 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 	keeper->killing = false;
 	if (environment != NULL && !is_wanted(keeper, order->number)) {
 		errno = ECANCELED;
+	} else if (!complete) {
+		errno = EMFILE;
 	} else if (environment != NULL) {
 		errno = 0;
 		spawn.envp = environment;
@@ -155,17 +160,22 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 static void
 signal_leader(const struct process *keeper, const struct keeper_order *order)
 {
+	bool sent = false;
+
 	/* It is ours to reap: as long as we have not, the number is its own. */
 	if (keeper->leader == 0)
 		return;
-	if (kill(keeper->leader, order->signo) == -1 && errno != ESRCH)
+	if (keeper->setup->group && kill(-keeper->leader, order->signo) == 0)
+		sent = true;
+	/* It may have left its group. */
+	if (!sent && kill(keeper->leader, order->signo) == -1 && errno != ESRCH)
 		tell(keeper,
 		    (struct keeper_news){ .what = KEEPER_UNSENT,
 			.pid = keeper->leader,
 			.status = order->signo,
 			.failure.errnum = errno });
 	if (order->asks_to_end)
-		kill(keeper->leader, SIGCONT);
+		kill(keeper->setup->group ? -keeper->leader : keeper->leader, SIGCONT);
 }
 
 /* The group first: that is at once, whatever /proc is like. */
@@ -211,8 +221,20 @@ obey(struct process *keeper, size_t len, struct received *received)
 	}
 }
 
+/* Above every descriptor that COMMAND is to have of ORDER's, so that none is overwritten before its turn. */
+static int
+floor_of(const struct keeper_order *order)
+{
+	int floor = STDERR_FILENO;
+
+	for (size_t i = 0; i < order->pass_count; i++)
+		if (order->pass_to[i] > floor)
+			floor = order->pass_to[i];
+	return floor;
+}
+
 static void
-receive_descriptors(struct msghdr *header, struct received *received)
+receive_descriptors(struct msghdr *header, int floor, struct received *received)
 {
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
 		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
@@ -222,8 +244,7 @@ receive_descriptors(struct msghdr *header, struct received *received)
 			int fd;
 
 			memcpy(&fd, (char *)part + at, sizeof(fd));
-			/* Out of the way of what COMMAND is to have them as. */
-			received->fds[received->count++] = descriptors_move_above(fd, SPAWN_PASS_MAX);
+			received->fds[received->count++] = descriptors_move_above(fd, floor);
 		}
 	}
 }
@@ -241,6 +262,7 @@ read_order(struct process *keeper)
 		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
 	};
 	struct received received = { .count = 0 };
+	struct keeper_order order;
 	ssize_t len = recvmsg(keeper->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (len == -1 && (errno == EAGAIN || errno == EINTR))
@@ -252,7 +274,8 @@ read_order(struct process *keeper)
 			begin_killing(keeper);
 		return false;
 	}
-	receive_descriptors(&header, &received);
+	memcpy(&order, keeper->message, sizeof(order));
+	receive_descriptors(&header, floor_of(&order), &received);
 	keeper->message[len] = '\0';
 	obey(keeper, (size_t)len, &received);
 	for (size_t i = 0; i < received.count; i++)

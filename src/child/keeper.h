@@ -28,6 +28,7 @@ struct keeper_setup {
 	 * that was stopped, or starved, and the lock may be lost by now. */
 	bool (*may_start)(void *arg, int number);
 	void *arg;
+	bool group;      /* signals for COMMAND are for its process group */
 	bool once;       /* COMMAND is started once: what is for it alone is closed then */
 	char *own_words; /* our own command line, in which the keeper writes its name */
 	size_t own_words_len;
@@ -63,9 +64,9 @@ struct keeper_start {
 /* KEEPER_STARTED or KEEPER_FAILED follow. Returns 0, or -1 with errno, where the keeper did not get the order. */
 __attribute__((warn_unused_result)) int keeper_start(const struct keeper *keeper, const struct keeper_start *start);
 
-/* Send SIGNO to COMMAND, if it has not been reaped; where it ASKS_TO_END, followed by CONT, for a stopped process gets
- * nothing else. KEEPER_UNSENT follows where that is not allowed. An order for which there is no room, since thousands
- * are unread, is lost. */
+/* Send SIGNO to COMMAND (with GROUP of the setup, to its process group), if it has not been reaped; where it
+ * ASKS_TO_END, followed by CONT, for a stopped process gets nothing else. KEEPER_UNSENT follows where that is not
+ * allowed. An order for which there is no room, since thousands are unread, is lost. */
 void keeper_signal(const struct keeper *keeper, int signo, bool asks_to_end);
 
 /* Send SIGNO to everything that COMMAND has started. */

@@ -6,6 +6,9 @@
 #include <strings.h>
 #include <sys/signalfd.h>
 
+/* The kernel's first real-time signal. */
+#define LIBRARY_FIRST 32
+
 /* Blocked, a fault would repeat for ever instead of killing us. */
 static const int faults[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS };
 
@@ -74,6 +77,17 @@ signal_can_end(int signo)
 	return true;
 }
 
+bool
+signal_ends_waiter(int signo)
+{
+	static const int ending[] = { SIGHUP, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGUSR1, SIGUSR2 };
+
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		if (signo == ending[i])
+			return true;
+	return false;
+}
+
 const char *
 signal_name(int signo, char buf[SIGNAL_NAME])
 {
@@ -94,8 +108,11 @@ signal_parse(const char *text)
 	char name[SIGNAL_NAME], *end;
 	long number = strtol(text, &end, 10);
 
+	/* Those between the ordinary and the real-time ones are the C library's own. */
 	if (end != text && *end == '\0')
-		return number >= 1 && number <= SIGRTMAX ? (int)number : -1;
+		return (number >= 1 && number < LIBRARY_FIRST) || (number >= SIGRTMIN && number <= SIGRTMAX)
+		    ? (int)number
+		    : -1;
 	if (strncasecmp(text, "SIG", 3) == 0)
 		text += 3;
 	for (int signo = 1; signo <= SIGRTMAX; signo++)

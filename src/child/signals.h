@@ -28,6 +28,10 @@ bool signals_are_ours(int signo);
 /* False for the signals whose default is to stop, to continue, or nothing at all. */
 bool signal_can_end(int signo);
 
+/* True for what ends a program that does not expect it, a stop signal apart: an alarm(2) that was set before the exec
+ * is the classic limit. */
+bool signal_ends_waiter(int signo);
+
 /* "TERM", "RTMIN+2" for a number; the number for what has no name. Returns BUF. */
 #define SIGNAL_NAME 16
 const char *signal_name(int signo, char buf[SIGNAL_NAME]);

@@ -18,11 +18,10 @@ struct spawn_failure {
 	int errnum; /* 0: it was started */
 };
 
-/* A descriptor of ours, FROM, that COMMAND gets as TO (up to SPAWN_PASS_MAX). */
+/* A descriptor of ours, FROM, that COMMAND gets as TO. */
 struct spawn_pass {
 	int from, to;
 };
-#define SPAWN_PASS_MAX 63
 
 /* Digits of a pid, and a NUL. */
 #define SPAWN_PID 11
@@ -32,7 +31,7 @@ struct spawn {
 	char *const *envp;
 	const struct signal_state *signals; /* what COMMAND is to have */
 	int cgroup;                         /* a directory of cgroup v2 to be in, or -1 */
-	const struct spawn_pass *pass;      /* PASS_COUNT of them, FROM above SPAWN_PASS_MAX */
+	const struct spawn_pass *pass;      /* PASS_COUNT of them, every FROM above every TO */
 	size_t pass_count;
 	char *own_pid;                /* a place in ENVP for SPAWN_PID bytes, which get COMMAND's pid; or NULL */
 	int tty;                      /* the terminal to be in the foreground of, or -1 */

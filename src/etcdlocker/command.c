@@ -201,6 +201,25 @@ command_stop(struct command *command, int signo, nsec grace)
 	timer_arm(command->loop, &command->grace, clock_add(clock_now(), grace));
 }
 
+/* Who put a job into the background expects it to go on; of a command that was told to end nobody does. */
+static void
+say_left_behind(const struct command *command)
+{
+	const bool expected = command->outcome->cause != CAUSE_EXITED && command->outcome->cause != CAUSE_KILLED;
+	const struct tree_spared spared = { .alone = command->keeper.pid };
+	struct tree_survivor left;
+	char others[48] = "", name[SIGNAL_NAME];
+
+	if (!tree_find_survivor(&spared, &left))
+		return;
+	if (left.others > 0)
+		snprintf(others, sizeof(others), " and %zu more", left.others);
+	log_msg(command->log, expected ? LEVEL_DEBUG : LEVEL_NOTICE,
+	    "the command has ended and left process %d (%s)%s behind, which gets %s: what is to go on must stay in the "
+	    "foreground (setsid -w, a daemon's foreground option)",
+	    (int)left.pid, left.name, others, signal_name(command->setup->options->signal, name));
+}
+
 void
 command_sweep(struct command *command)
 {
@@ -208,7 +227,7 @@ command_sweep(struct command *command)
 
 	if (!command->begun)
 		return;
-	log_msg(command->log, LEVEL_DEBUG, "the command has left processes behind");
+	say_left_behind(command);
 	keeper_signal_all(&command->keeper, options->signal);
 	keeper_signal_all(&command->keeper, SIGCONT);
 	if (!timer_armed(&command->grace))

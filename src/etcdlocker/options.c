@@ -249,6 +249,7 @@ static const struct option_row table[] = {
 	    .argument = "A=B",
 	    .set = set_rewrite,
 	    .help = "pass signal A on as B; 0: not at all" },
+	{ .name = "group", .help = "signals for the command go to its whole process group", .flag = FLAG(group) },
 	{ .name = "restart",
 	    .argument = "[=on-failure|always]",
 	    .set = set_restart,

@@ -22,6 +22,7 @@ struct options {
 	enum restart restart;           /* of COMMAND, while the lock is held */
 	int notify_fd;                  /* gets a newline when we are ready; -1: none */
 	bool ready_child;               /* COMMAND says itself when it is ready */
+	bool group;                     /* signals for COMMAND go to its process group */
 	bool relock;                    /* after its loss, or COMMAND's end */
 	bool verbose, status, json, watch;
 	bool mine;          /* --status is about who has our id */

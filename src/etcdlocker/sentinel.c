@@ -275,7 +275,9 @@ take_over(struct sentinel *sentinel)
 {
 	const struct logger *log = sentinel->setup->log;
 	const char *key = sentinel->setup->options->key;
-	bool held = atomic_load(&sentinel->setup->link->shared->held), overdue = !sentinel->gone;
+	bool held = atomic_load(&sentinel->setup->link->shared->held);
+	/* Where we were stopped with it, the kernel's timer was the first. */
+	bool overdue = !sentinel->gone || beacon_overdue(sentinel->setup->link);
 	char why[128];
 
 	if (!kill_tree(sentinel)) {

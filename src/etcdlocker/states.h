@@ -34,7 +34,7 @@ enum sup_event {
 	EV_UNKILLABLE,
 	EV_RELEASED,
 	EV_HURRY_OVER, /* the release has had its last try */
-	EV_RELOCK, /* released or not acquired, and the lock is to be waited for again */
+	EV_RELOCK,     /* released or not acquired, and the lock is to be waited for again */
 	EV_PAUSE_OVER
 };
 #define SUP_EVENTS (EV_PAUSE_OVER + 1)
@@ -49,7 +49,7 @@ enum sup_action {
 	ACT_PAUSE,   /* until EV_PAUSE_OVER, with the lock */
 	ACT_RELEASE,
 	ACT_HURRY, /* the release under way has one more try */
-	ACT_REST, /* until EV_PAUSE_OVER, without it */
+	ACT_REST,  /* until EV_PAUSE_OVER, without it */
 	ACT_ACQUIRE,
 	ACT_EXIT
 };

@@ -7,6 +7,7 @@
 #include "etcdlocker/outcome.h"
 #include "etcdlocker/states.h"
 #include "etcdlocker/stay.h"
+#include "etcdlocker/waiting.h"
 #include "lock/etcdlock.h"
 #include "net/loop.h"
 
@@ -39,6 +40,7 @@ struct supervisor {
 	struct command command;
 	struct event *lifeline_event;
 	bool exec_hangs;
+	bool queue_said; /* for whom we wait */
 	int stop_signal; /* the last stop signal that we got; 0: none */
 	nsec stopped_at; /* when that was */
 	struct timer exec_limit, hurry;
@@ -329,18 +331,6 @@ on_pause_over(void *arg)
 
 /* --- signals --- */
 
-/* What ends a program that does not expect it, and so whoever waits: alarm(2) is the classic limit. */
-static bool
-ends_a_waiter(int signo)
-{
-	static const int ending[] = { SIGHUP, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGUSR1, SIGUSR2 };
-
-	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
-		if (signo == ending[i])
-			return true;
-	return false;
-}
-
 static bool
 is_stop_signal(const struct supervisor *sup, int signo)
 {
@@ -350,7 +340,7 @@ is_stop_signal(const struct supervisor *sup, int signo)
 	if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT)
 		return true;
 	if (sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING)
-		return ends_a_waiter(signo);
+		return signal_ends_waiter(signo);
 	/* Where there is no COMMAND to pass it on to, HUP is one, too. */
 	return signo == SIGHUP && sup->command.leader == 0;
 }
@@ -405,17 +395,13 @@ on_lifeline(evutil_socket_t fd, short what, void *arg)
 /* --- the lock --- */
 
 static void
-say_queue(const struct supervisor *sup)
+refuse_parent(struct supervisor *sup)
 {
-	const char *holder = etcdlock_holder(sup->lock);
-	long ahead = etcdlock_ahead(sup->lock);
-
-	service_status(sup->setup->service, "", "waiting for %.200s: held by %.200s, %ld ahead of us",
-	    sup->options->key, holder[0] != '\0' ? holder : "a client without an id", ahead);
-	if (!sup->options->verbose && !isatty(STDERR_FILENO))
-		return;
-	log_msg(sup->log, LEVEL_NOTICE, "waiting for %s: held by %s, %ld ahead of us", sup->options->key,
-	    holder[0] != '\0' ? holder : "a client without an id", ahead);
+	outcome_set(&sup->outcome, CAUSE_NOT_ACQUIRED, 0,
+	    "lock %.200s not acquired: the etcdlocker that runs us holds it itself (our own ETCD_LOCK_OWNER_KEY says so), and "
+	    "would never end; use another -k inside of it",
+	    sup->options->key);
+	handle(sup, EV_STOP);
 }
 
 static void
@@ -440,12 +426,18 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 	switch (event) {
 	case ETCDLOCK_QUEUE:
 		publish_key(sup);
-		say_queue(sup);
+		if (sup->state == SUP_ACQUIRING && waiting_for_parent(sup->lock))
+			refuse_parent(sup);
+		else
+			waiting_say(sup->setup, sup->lock, &sup->queue_said);
 		break;
 	case ETCDLOCK_ACQUIRED:
 		publish_key(sup);
 		if (sup->state != SUP_ACQUIRING)
 			break;
+		sup->queue_said = false;
+		log_msg(sup->log, LEVEL_DEBUG, "lock %.200s acquired at revision %" PRId64, sup->options->key,
+		    etcdlock_revision(lock));
 		/* A loss may be on its way already, so near to the acquisition: then its event is the next one. */
 		if (etcdlock_deadline(lock) != 0)
 			command_guard(&sup->command, etcdlock_deadline(lock));
@@ -471,6 +463,8 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		if (etcdlock_failure(lock) != ETCDLOCK_FAILURE_NONE)
 			snprintf(sup->leftover, sizeof(sup->leftover), "lock %.200s %s", sup->options->key,
 			    etcdlock_error(lock));
+		else if (atomic_load(&sup->setup->link->shared->held) && sup->outcome.cause != CAUSE_LOST)
+			log_msg(sup->log, LEVEL_DEBUG, "lock %.200s released", sup->options->key);
 		handle(sup, EV_RELEASED);
 		break;
 	case ETCDLOCK_STATE:
@@ -551,6 +545,7 @@ fork_keeper(struct setup *setup, struct keeper *keeper)
 		.failure = &setup->link->shared->failure,
 		.may_start = beacon_may_start,
 		.arg = setup->link,
+		.group = options->group,
 		.once = stay_runs_once(options),
 		.own_words = setup->words,
 		.own_words_len = setup->words_len };

@@ -15,6 +15,7 @@ struct lease_term {
 struct place {
 	long ahead;             /* contenders ahead of us whose release was not announced */
 	const char *holder;     /* the first one's id, or NULL */
+	const char *holder_key; /* its own in etcd, or NULL */
 	int64_t revision;       /* of the store at that read */
 	struct lease_term term; /* the lease that our key is on */
 };

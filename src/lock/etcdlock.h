@@ -218,8 +218,9 @@ typedef void (*etcdlock_query_fn)(void *arg, const struct etcdlock_contender *qu
 /* A look at a lock, without taking part. */
 struct etcdlock_query;
 
-/* Ask who has the lock of CONFIG's key, for as long as its connect-timeout (5s where none was set). DONE is called once,
- * from the loop, and may free the query. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM. */
+/* Ask who has the lock of CONFIG's key, for as long as its connect-timeout (5s where none was set). DONE is called
+ * once, from the loop, and may free the query. Returns NULL with errno EINVAL (see etcdlock_config_check()) or ENOMEM.
+ */
 struct etcdlock_query *etcdlock_query_new(
     struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_query_fn done, void *arg);
 
@@ -251,6 +252,9 @@ int64_t etcdlock_create_revision(const struct etcdlock *lock);
  * included; -1: not known. */
 const char *etcdlock_holder(const struct etcdlock *lock);
 long etcdlock_ahead(const struct etcdlock *lock);
+
+/* That holder's own key in etcd, its etcdlock_owner_key(); NULL: not known. */
+const char *etcdlock_holder_key(const struct etcdlock *lock);
 
 enum etcdlock_failure etcdlock_failure(const struct etcdlock *lock);
 

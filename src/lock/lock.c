@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "base/random.h"
 #include "lock/lock_term.h"
+#include "lock/lock_words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 
 /* A timer that comes later than this is worth a line: the machine starves us. */
 #define LATE_NEWS (20 * NSEC_PER_MSEC)
+
+/* Renewals that fail for so long are worth a line; one endpoint that does not answer is not. */
+#define DOUBT_NEWS (2 * NSEC_PER_SEC)
 
 static const char *const state_names[ETCDLOCK_STATES] = {
 	[ETCDLOCK_IDLE] = "IDLE",
@@ -69,8 +73,8 @@ arm(struct etcdlock *lock, struct timer *timer, nsec at)
 void
 lock_timers_stop(struct etcdlock *lock)
 {
-	struct timer *const timers[] = { &lock->refresh, &lock->expiring, &lock->expired, &lock->wait, &lock->connect,
-		&lock->again, &lock->release };
+	struct timer *const timers[] = { &lock->refresh, &lock->doubt, &lock->expiring, &lock->expired, &lock->wait,
+		&lock->connect, &lock->again, &lock->release };
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		timer_disarm(lock->client->loop, timers[i]);
@@ -131,26 +135,15 @@ static void
 on_connect_limit(void *arg)
 {
 	struct etcdlock *lock = arg;
-	char span[DURATION_TEXT];
 
-	/* The first try may still be out. */
-	if (lock->trouble[0] == '\0')
-		snprintf(lock->trouble, sizeof(lock->trouble), "%.200s: silence",
-		    endpoints_current(lock->client->endpoints)->name);
-	snprintf(lock->error, sizeof(lock->error), "no answer from etcd for %s: %s",
-	    duration_text(lock->timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
+	lock_say_unreachable(lock);
 	lock_fail(lock, ETCDLOCK_FAILURE_UNREACHABLE);
 }
 
 static void
 lock_conflict(struct etcdlock *lock)
 {
-	const char *holder = etcdlock_holder(lock);
-	char span[DURATION_TEXT];
-
-	snprintf(lock->error, sizeof(lock->error), "held by %s%s%s",
-	    holder[0] != '\0' ? holder : "a client without an id", lock->timing.wait_ms > 0 ? ", still after " : "",
-	    lock->timing.wait_ms > 0 ? duration_text(lock->timing.wait_ms * NSEC_PER_MSEC, span) : "");
+	lock_say_conflict(lock);
 	lock_fail(lock, ETCDLOCK_FAILURE_CONFLICT);
 }
 
@@ -240,7 +233,7 @@ static void
 lock_acquire(struct etcdlock *lock, const struct place *place)
 {
 	lock_timers_stop(lock);
-	lock->expiring_said = false;
+	lock->expiring_said = lock->doubt_said = false;
 	lock->revision = place->revision;
 	lock->ahead = 0;
 	lock_set_state(lock, ETCDLOCK_HELD);
@@ -320,7 +313,9 @@ note_queue(struct etcdlock *lock, const struct place *place)
 	if (!news || place->ahead == 0)
 		return;
 	free(lock->holder);
+	free(lock->holder_key);
 	lock->holder = strdup(holder);
+	lock->holder_key = place->holder_key == NULL ? NULL : strdup(place->holder_key);
 	lock_post(lock, ETCDLOCK_QUEUE);
 }
 
@@ -398,7 +393,10 @@ void
 lock_renewed(struct etcdlock *lock, const struct lease_term *term)
 {
 	if (lock_owned(lock)) {
-		lock->expiring_said = false;
+		if (lock->doubt_said)
+			log_msg(&lock->client->log, LEVEL_NOTICE, "lock %.200s: renewed again", lock->key);
+		timer_disarm(lock->client->loop, &lock->doubt);
+		lock->expiring_said = lock->doubt_said = false;
 		lock->error[0] = lock->trouble[0] = '\0';
 		log_msg(&lock->client->log, LEVEL_DEBUG, "lock: renewed, %lld ms after that was due",
 		    (long long)((clock_now() - lock->renewing) / NSEC_PER_MSEC));
@@ -416,9 +414,12 @@ void
 lock_trouble(struct etcdlock *lock, const char *text, bool hopeless)
 {
 	snprintf(lock->trouble, sizeof(lock->trouble), "%s", text);
-	if (lock->state == ETCDLOCK_HELD)
+	if (lock->state == ETCDLOCK_HELD) {
+		nsec room = term_left_to_expiring(lock) / 2;
+
 		lock_set_state(lock, ETCDLOCK_DOUBTFUL);
-	else if (hopeless && (lock->state == ETCDLOCK_GRANTING || lock->state == ETCDLOCK_CONTENDING))
+		arm(lock, &lock->doubt, clock_now() + (room < DOUBT_NEWS ? room : DOUBT_NEWS));
+	} else if (hopeless && (lock->state == ETCDLOCK_GRANTING || lock->state == ETCDLOCK_CONTENDING))
 		lock_refused(lock, text);
 }
 
@@ -458,17 +459,6 @@ lock_gone(struct etcdlock *lock, const char *why)
 }
 
 static void
-say_not_renewed(struct etcdlock *lock)
-{
-	char span[DURATION_TEXT];
-
-	if (lock->error[0] != '\0')
-		return;
-	snprintf(lock->error, sizeof(lock->error), "the lease of %s could not be renewed in time%s%s",
-	    duration_text(lock->term.ttl, span), lock->trouble[0] ? ": " : "", lock->trouble);
-}
-
-static void
 on_expiring(void *arg)
 {
 	struct etcdlock *lock = arg;
@@ -478,7 +468,7 @@ on_expiring(void *arg)
 		arm(lock, &lock->expiring, clock_check_at(left));
 		return;
 	}
-	say_not_renewed(lock);
+	lock_say_not_renewed(lock);
 	lock->expiring_said = true;
 	lock_set_state(lock, ETCDLOCK_DOUBTFUL);
 	lock_post(lock, ETCDLOCK_EXPIRING);
@@ -498,7 +488,7 @@ lock_check_expired(struct etcdlock *lock)
 {
 	if (!lock_owned(lock) || term_left(lock) > 0)
 		return false;
-	say_not_renewed(lock);
+	lock_say_not_renewed(lock);
 	lock_lose(lock);
 	return true;
 }
@@ -575,6 +565,7 @@ void
 lock_timers_init(struct etcdlock *lock)
 {
 	timer_init(&lock->refresh, on_refresh, lock);
+	timer_init(&lock->doubt, lock_say_doubt, lock);
 	timer_init(&lock->expiring, on_expiring, lock);
 	timer_init(&lock->expired, on_expired, lock);
 	timer_init(&lock->wait, on_wait_limit, lock);

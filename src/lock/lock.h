@@ -57,13 +57,13 @@ struct etcdlock {
 	nsec renewing;   /* when the last renewal was due */
 	nsec began;      /* when it was asked for */
 	bool spread;     /* the first renewal is planned */
-	bool expiring_said;
+	bool expiring_said, doubt_said;
 	nsec deadline;
 	int64_t revision;
-	char *holder;
+	char *holder, *holder_key; /* who was the first when there was news of the queue */
 	long ahead;
 
-	struct timer refresh, expiring, expired, wait, connect, again, release;
+	struct timer refresh, doubt, expiring, expired, wait, connect, again, release;
 	struct backoff rejoin;
 
 	enum etcdlock_event pending[ETCDLOCK_EVENTS];

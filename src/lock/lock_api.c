@@ -141,6 +141,7 @@ etcdlock_free(struct etcdlock *lock)
 	free(lock->key);
 	free(lock->id);
 	free(lock->holder);
+	free(lock->holder_key);
 	free(lock);
 }
 
@@ -288,6 +289,12 @@ const char *
 etcdlock_holder(const struct etcdlock *lock)
 {
 	return lock->holder == NULL ? "" : lock->holder;
+}
+
+const char *
+etcdlock_holder_key(const struct etcdlock *lock)
+{
+	return lock->holder_key;
 }
 
 long

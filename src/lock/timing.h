@@ -14,8 +14,8 @@ struct timing {
 	int64_t grace_ms;   /* how long before the deadline ETCDLOCK_EXPIRING comes; -1: 8 s, or what fits */
 	int64_t delay_ms;   /* wait this long when a holder vanished without saying so */
 	int64_t wait_ms;    /* give up waiting after this; -1: never */
-	int64_t connect_ms; /* how long every endpoint may stay unreachable before the lock is in the queue; -1: 30 s, and
-			     * 5 s where nobody waits */
+	int64_t connect_ms; /* how long every endpoint may stay unreachable before the lock is in the queue; -1: 30 s,
+			     * and 5 s where nobody waits */
 };
 
 /* TTL 60 s and the defaults above; delay 1 s, no wait limit. */

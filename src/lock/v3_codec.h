@@ -72,7 +72,8 @@ void v3_kv_free(struct v3_kv *kv);
 /* True where KV's value is the mark of a holder that released the lock, its command being dead. */
 bool v3_kv_released(const struct v3_kv *kv);
 
-/* The keys of one lock, oldest create revision first, and of one revision in the order of their names; keys of nested lock names are left out. */
+/* The keys of one lock, oldest create revision first, and of one revision in the order of their names; keys of nested
+ * lock names are left out. */
 struct v3_queue {
 	int64_t revision; /* of the store when it was read */
 	struct v3_kv *entries;

@@ -91,6 +91,7 @@ v3_place(struct v3 *v3, const struct v3_queue *queue)
 	/* Back as well: a watch that tells some things twice does no harm. */
 	v3->seen_own = v3->seen_ahead = v3->placed = queue->revision;
 	place.holder = holder == NULL ? NULL : holder->value;
+	place.holder_key = holder == NULL ? NULL : holder->key;
 	place.term =
 	    v3_on_keepalives(v3) ? v3->kept : (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl };
 	if (place.ahead > 0 || !v3_must_wait_for_clusters(v3))

@@ -1,0 +1,56 @@
+#include "lock/lock_words.h"
+
+#include "base/duration.h"
+#include "lock/lock_term.h"
+
+#include <stdio.h>
+
+void
+lock_say_unreachable(struct etcdlock *lock)
+{
+	char span[DURATION_TEXT];
+
+	/* The first try may still be out. */
+	if (lock->trouble[0] == '\0')
+		snprintf(lock->trouble, sizeof(lock->trouble), "%.200s: silence",
+		    endpoints_current(lock->client->endpoints)->name);
+	snprintf(lock->error, sizeof(lock->error), "no answer from etcd for %s: %s",
+	    duration_text(lock->timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
+}
+
+void
+lock_say_conflict(struct etcdlock *lock)
+{
+	const char *holder = etcdlock_holder(lock);
+	char span[DURATION_TEXT];
+
+	snprintf(lock->error, sizeof(lock->error), "held by %s%s%s",
+	    holder[0] != '\0' ? holder : "a client without an id", lock->timing.wait_ms > 0 ? ", still after " : "",
+	    lock->timing.wait_ms > 0 ? duration_text(lock->timing.wait_ms * NSEC_PER_MSEC, span) : "");
+}
+
+void
+lock_say_not_renewed(struct etcdlock *lock)
+{
+	char span[DURATION_TEXT];
+
+	if (lock->error[0] != '\0')
+		return;
+	snprintf(lock->error, sizeof(lock->error), "the lease of %s could not be renewed in time%s%s",
+	    duration_text(lock->term.ttl, span), lock->trouble[0] ? ": " : "", lock->trouble);
+}
+
+void
+lock_say_doubt(void *arg)
+{
+	struct etcdlock *lock = arg;
+	nsec left = term_left_to_expiring(lock);
+	char since[DURATION_TEXT], until[DURATION_TEXT];
+
+	if (lock->state != ETCDLOCK_DOUBTFUL || lock->doubt_said)
+		return;
+	lock->doubt_said = true;
+	log_msg(&lock->client->log, LEVEL_WARNING, "lock %.200s: not renewed for %s, and given up in %s: %s", lock->key,
+	    duration_text(clock_elapsed(&lock->term.sent), since), duration_text(left > 0 ? left : 0, until),
+	    lock->trouble);
+}

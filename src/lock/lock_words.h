@@ -1,0 +1,20 @@
+/* What the machine of a lock says: texts for etcdlock_error(), and lines for the log. */
+#ifndef LOCK_LOCK_WORDS_H
+#define LOCK_LOCK_WORDS_H
+
+#include "lock/lock.h"
+
+/* Into ERROR: no endpoint was of use within the connect timeout. */
+void lock_say_unreachable(struct etcdlock *lock);
+
+/* Into ERROR: somebody else has it. */
+void lock_say_conflict(struct etcdlock *lock);
+
+/* Into ERROR, unless it has said so already: the lease could not be renewed. */
+void lock_say_not_renewed(struct etcdlock *lock);
+
+/* Renewals have failed for a while: whoever runs this is to hear of it before it costs the lock. Once, for a lock that
+ * is in doubt. */
+void lock_say_doubt(void *lock);
+
+#endif
