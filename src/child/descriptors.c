@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,6 +72,17 @@ descriptors_note_inherited(void)
 		if (atoi(entry->d_name) != dirfd(dir))
 			note(atoi(entry->d_name));
 	closedir(dir);
+}
+
+int
+descriptors_limit_for(int needed)
+{
+	int wanted = STDERR_FILENO + 1 + (int)inherited_count + needed;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= (rlim_t)wanted)
+		return 0;
+	return wanted;
 }
 
 /* Does what FLAGS say to FIRST to LAST, as close_range(2) has it. */

@@ -9,6 +9,10 @@ __attribute__((warn_unused_result)) int descriptors_fix_standard(void);
 /* Note which descriptors from 3 on are open now. Call it before opening any. */
 void descriptors_note_inherited(void);
 
+/* The limit (ulimit -n) that NEEDED descriptors beside those that were noted want, where the one that there is does not
+ * do; else 0. */
+int descriptors_limit_for(int needed);
+
 /* Mark every descriptor from 3 on that was not noted close-on-exec: libraries open some that are not. For a child
  * before exec; async-signal-safe. */
 void descriptors_hide_ours(void);

@@ -63,8 +63,15 @@ on_cgroup(void *arg)
 static void
 start_failed(struct command *command, const char *what, int errnum)
 {
-	outcome_set(command->outcome, CAUSE_NOT_STARTED, 0, "cannot start '%.200s': %s: %s",
-	    command->setup->options->command[0], what, strerror(errnum));
+	const struct options *options = command->setup->options;
+	const char *hint = "";
+
+	if (errnum == EMFILE || errnum == ENFILE)
+		hint = " (ulimit -n)";
+	else if (errnum == ENOENT && options->ping == PING_WAY_NODE)
+		hint = "; ETCD_LOCK_NODE=/path/to/node says where it is";
+	outcome_set(command->outcome, CAUSE_NOT_STARTED, 0, "cannot start '%.200s': %s: %s%s", options->command[0],
+	    what, strerror(errnum), hint);
 	notify(command, EV_START_FAILED);
 }
 

@@ -13,6 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of our own, at most at a time: connections to etcd, events and timers, the ping channel. Found out after the lock is
+ * taken, a shortage would cost others their turn. */
+#define DESCRIPTORS 24
+
 static int
 say_usage_error(const char *why)
 {
@@ -39,6 +43,7 @@ obey(enum options_result asked, struct options *options, const char *why, char *
 	struct service service;
 	const char *listen_pid = getenv("LISTEN_PID");
 	char question[OPTIONS_WHY];
+	int limit;
 	struct setup setup = { .options = options,
 		.signals = &signals,
 		.link = &link,
@@ -71,6 +76,11 @@ obey(enum options_result asked, struct options *options, const char *why, char *
 		log_msg(setup.log, LEVEL_WARNING,
 		    "a password on the command line can be read by every user of this machine until we have taken it "
 		    "off; --password-file cannot");
+	limit = descriptors_limit_for(DESCRIPTORS);
+	if (limit > 0) {
+		log_msg(setup.log, LEVEL_ERROR, "too few descriptors: ulimit -n %d would do", limit);
+		return EXIT_NOT_ACQUIRED;
+	}
 	if (signals_take(&signals) == -1 || service_take(&service, options->notify_fd) == -1 ||
 	    beacon_open(&link, strlen(options->key)) == -1) {
 		log_errno(setup.log, LEVEL_ERROR, errno, "cannot start");

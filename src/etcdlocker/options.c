@@ -2,6 +2,8 @@
 
 #include "base/duration.h"
 #include "child/signals.h"
+#include "etcdlocker/hints.h"
+#include "etcdlocker/node.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -148,6 +150,29 @@ set_node(struct options *options, const char *value, char *why, size_t size)
 {
 	(void)value;
 	return set_way(options, PING_WAY_NODE, why, size);
+}
+
+/* What etcd-lock 1.x takes, too: the opposite of -n, and of -v. */
+static int
+set_no_node(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->not_node = true;
+	if (options->ping == PING_WAY_NODE)
+		options->ping = PING_WAY_NONE;
+	return 0;
+}
+
+static int
+set_no_verbose(struct options *options, const char *value, char *why, size_t size)
+{
+	(void)value;
+	(void)why;
+	(void)size;
+	options->verbose = false;
+	return 0;
 }
 
 static int
@@ -310,6 +335,8 @@ static const struct option_row table[] = {
 	{ .name = "json", .help = "--status for programs", .flag = FLAG(json) },
 	{ .name = "watch", .help = "--status again and again", .flag = FLAG(watch) },
 	{ .name = "verbose", .letter = 'v', .help = "say on stderr what happens, and when", .flag = FLAG(verbose) },
+	{ .name = "no-node", .set = set_no_node },
+	{ .name = "no-verbose", .set = set_no_verbose },
 	{ .name = "help", .letter = 'h', .help = "print this and exit" },
 	{ .name = "version", .letter = 'V', .help = "print the version and exit" },
 };
@@ -401,7 +428,7 @@ parse_environment(struct options *options, const bool given[ROWS], char why[OPTI
 		const char *value = table[i].variable == NULL || given[i] ? NULL : getenv(table[i].variable);
 
 		/* --ping beats ETCD_CHILD_IS_NODE, too. */
-		if (table[i].set == set_node && options->ping != PING_WAY_NONE)
+		if (table[i].set == set_node && (options->ping != PING_WAY_NONE || options->not_node))
 			continue;
 		if (value == NULL || value[0] == '\0' || table[i].set(options, value, wrong, sizeof(wrong)) == 0)
 			continue;
@@ -458,7 +485,7 @@ parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], c
 {
 	char letters[2 * ROWS + 3], wrong[OPTIONS_WHY - 64];
 	struct option longs[ROWS + 1];
-	const struct option_row *row;
+	const struct option_row *row, *last = NULL;
 	int val;
 
 	getopt_tables(letters, longs);
@@ -479,7 +506,10 @@ parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], c
 			return OPTIONS_WRONG;
 		}
 		given[row - table] = true;
+		last = optarg == NULL ? row : NULL;
 	}
+	if (last != NULL && hint_value_apart(last->name, last->argument, argv + optind, why))
+		return OPTIONS_WRONG;
 	return OPTIONS_RUN;
 }
 
@@ -487,17 +517,25 @@ parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], c
 static int
 take_command(struct options *options, char *const words[], size_t count)
 {
-	const char *node = getenv("ETCD_LOCK_NODE");
 	size_t before = options->ping == PING_WAY_NODE;
 
 	options->words = calloc(before + count + 1, sizeof(*options->words));
 	if (options->words == NULL)
 		return -1;
 	if (before > 0)
-		options->words[0] = (char *)(uintptr_t)(node != NULL && node[0] != '\0' ? node : "node");
+		options->words[0] = (char *)(uintptr_t)node_find(options->node, sizeof(options->node));
 	memcpy(options->words + before, words, count * sizeof(*words));
 	options->command = options->words;
 	return 0;
+}
+
+static bool
+given_setting(const bool given[ROWS], const char *setting)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (given[i] && table[i].setting != NULL && strcmp(table[i].setting, setting) == 0)
+			return true;
+	return false;
 }
 
 enum options_result
@@ -520,9 +558,11 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 		return OPTIONS_WRONG;
 	options->key = etcdlock_config_key(options->config);
 	if (options->key == NULL) {
-		snprintf(why, OPTIONS_WHY, "no key: say which lock with -k KEY or ETCD_LOCK_KEY");
+		hint_no_key(argv + optind, why);
 		return OPTIONS_WRONG;
 	}
+	if (!given_setting(given, "key") && hint_key_of_parent(options->key, why))
+		return OPTIONS_WRONG;
 	if (!options->status && optind >= argc) {
 		snprintf(why, OPTIONS_WHY,
 		    "no command: say what to run while the lock is held, as in etcdlocker -k %.64s -- date",

@@ -6,6 +6,7 @@
 #include "child/pinger.h"
 #include "lock/etcdlock.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,10 +26,12 @@ struct options {
 	bool group;                     /* signals for COMMAND go to its process group */
 	bool relock;                    /* after its loss, or COMMAND's end */
 	bool verbose, status, json, watch;
+	bool not_node;      /* --no-node: whatever the variable says */
 	bool mine;          /* --status is about who has our id */
 	bool password_seen; /* it was on the command line */
 	enum ping_way ping;
 	nsec ping_start;      /* for the first answer; 0: the TTL */
+	char node[PATH_MAX];  /* the program that runs modules, where it was looked for */
 	char **words;         /* ours */
 	char *const *command; /* NULL-terminated, at least one word */
 };

@@ -80,6 +80,7 @@ set_id(struct etcdlock_config *config, const char *value, const struct complaint
 {
 	if (value[0] == '\0')
 		return complain(why, "the id is empty; any text that tells people who holds the lock will do");
+	config->own_id = true;
 	return set_text(&config->id, value, why);
 }
 
@@ -116,13 +117,13 @@ parse_ms(const char *value, int64_t *ms, const struct complaint *why)
 static int
 set_ttl(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
+	const char *wrong;
 	nsec span;
 
-	if (parse_span(value, &span, why) == -1)
-		return -1;
-	if (span % NSEC_PER_SEC != 0 || span == 0)
-		return complain(
-		    why, "'%.64s' is not a whole number of seconds, 1 or more, as etcd's leases are", value);
+	if (duration_parse(value, &span, &wrong) == -1 || span % NSEC_PER_SEC != 0 || span == 0)
+		return complain(why,
+		    "'%.64s' is not a whole number of seconds, 1 or more, as etcd's leases are; 60, 2m and 1h work",
+		    value);
 	config->timing.ttl_s = span / NSEC_PER_SEC;
 	return 0;
 }
@@ -130,14 +131,8 @@ set_ttl(struct etcdlock_config *config, const char *value, const struct complain
 static int
 set_refresh(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
-	int64_t ms;
-
-	if (parse_ms(value, &ms, why) == -1)
-		return -1;
-	if (ms == 0)
-		return complain(why, "'%.64s' is no renewal period; half the TTL is the default", value);
-	config->timing.refresh_ms = ms;
-	return 0;
+	/* 0 is half the TTL, as etcd-lock 1.x has it. */
+	return parse_ms(value, &config->timing.refresh_ms, why);
 }
 
 static int
@@ -226,7 +221,9 @@ set_user_name(struct etcdlock_config *config, const char *value, const struct co
 	if (name == NULL)
 		no_memory(why);
 	else if (name[0] == '\0')
-		complain(why, "there is no name before the ':'; NAME works");
+		complain(why,
+		    value[0] == ':' ? "there is no name before the ':'; NAME works"
+				    : "the user's name is empty; NAME works");
 	else
 		result = set_text(&config->user, name, why);
 	free(name);

@@ -21,6 +21,7 @@ struct etcdlock_config {
 	struct tls tls;
 	struct timing timing; /* as asked for */
 	enum renewal renewal;
+	bool own_id;                 /* ID was set, by whatever means; else it is the host's name */
 	bool v2;                     /* etcd's API; else v3 */
 	bool given[CONFIG_SETTINGS]; /* set by hand */
 };

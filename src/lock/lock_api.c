@@ -115,6 +115,10 @@ etcdlock_new(
 		return NULL;
 	}
 	client->locks++;
+	if (config->v2 && !config->own_id)
+		log_msg(&client->log, LEVEL_NOTICE,
+		    "with the v2 API an etcd-lock 1.x on this host would take our key for its own, for both have the host's name "
+		    "for an id: give every process another one (id)");
 	return lock;
 }
 

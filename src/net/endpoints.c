@@ -44,16 +44,17 @@ is_host(const char *text, size_t len, bool bracketed)
 	return true;
 }
 
-/* Splits HOST, HOST:PORT, [V6] or [V6]:PORT. Returns NULL, or what is wrong with it. */
+/* Splits HOST, HOST:PORT, :PORT (of this host, as etcd-lock 1.x has it), [V6] or [V6]:PORT. Returns NULL, or what is
+ * wrong with it. */
 static const char *
 split_authority(const char *text, size_t *host_len, const char **port)
 {
-	bool bracketed = text[0] == '[';
+	bool bracketed = text[0] == '[', here = text[0] == ':';
 	const char *end = bracketed ? strchr(text, ']') : text + strcspn(text, ":");
 
 	if (end == NULL)
 		return "lacks the ']' of an IPv6 address";
-	if (!is_host(text + bracketed, (size_t)(end - text) - bracketed, bracketed))
+	if (!here && !is_host(text + bracketed, (size_t)(end - text) - bracketed, bracketed))
 		return "has no valid host name or address; an IPv6 address needs [brackets]";
 	end += bracketed;
 	*host_len = (size_t)(end - text);
@@ -93,6 +94,8 @@ endpoint_parse(struct endpoint *endpoint, char *text, const struct tls *tls)
 
 	if (strncasecmp(text, "unix://", 7) == 0)
 		return unix_parse(endpoint, text);
+	if (strncasecmp(text, "unix:", 5) == 0)
+		return "is no path of a socket; unix:///path works";
 	if (strncasecmp(text, "http://", 7) == 0) {
 		scheme = "http";
 		authority = text + 7;
@@ -109,6 +112,10 @@ endpoint_parse(struct endpoint *endpoint, char *text, const struct tls *tls)
 	wrong = split_authority(authority, &host_len, &port);
 	if (wrong != NULL)
 		return wrong;
+	if (host_len == 0) {
+		authority = "localhost";
+		host_len = strlen(authority);
+	}
 	/* An address, not a name that may have several. */
 	endpoint->avoid.single = authority[0] == '[' || strspn(authority, "0123456789.") == host_len;
 	endpoint->name = str_printf("%s://%.*s:%s", scheme, (int)host_len, authority, port);

@@ -63,6 +63,15 @@ hint(CURLcode code, const char *text, bool https, bool served)
 	}
 }
 
+static int
+os_error(const struct http_request *request)
+{
+	long number = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &number);
+	return (int)number;
+}
+
 static void
 describe_failure(const struct http_request *request, CURLcode code, char *text, size_t size)
 {
@@ -78,6 +87,11 @@ describe_failure(const struct http_request *request, CURLcode code, char *text, 
 		snprintf(text, size, "the answer has more than %zu bytes of headers", HTTP_MAX_HEADERS);
 	else if (code == CURLE_OUT_OF_MEMORY)
 		snprintf(text, size, "no memory for the answer, or a header line of it is too long");
+	else if (request->socket_error != 0)
+		snprintf(text, size, "no socket: %s%s", strerror(request->socket_error),
+		    request->socket_error == EMFILE ? " (ulimit -n)" : "");
+	else if (code == CURLE_COULDNT_CONNECT && request->unix_socket != NULL)
+		snprintf(text, size, "cannot connect to the socket: %s", strerror(os_error(request)));
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(text, size, "no answer within %lld ms", (long long)(request->spec.time_limit / NSEC_PER_MSEC));
 	else

@@ -41,6 +41,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	struct http_request *request = arg;
 	const struct avoid *avoid = request->spec.avoid;
 	avoid_address text;
+	int fd;
 
 	(void)purpose;
 	avoid_text(&address->addr, text);
@@ -50,7 +51,10 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	}
 	if (request->opened_count < HTTP_MAX_OPENED)
 		strcpy(request->opened[request->opened_count++], text);
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	/* A family that this kernel lacks is no shortage: there may be an address of another one. */
+	request->socket_error = fd == -1 && errno != EAFNOSUPPORT ? errno : 0;
+	return fd == -1 ? CURL_SOCKET_BAD : fd;
 }
 
 struct curl_slist *
