@@ -13,6 +13,7 @@ complete -c etcdlocker -l connect-timeout -x -d 'how long etcd may be out of rea
 complete -c etcdlocker -s g -l grace -x -d 'between the stop signal and SIGKILL'
 complete -c etcdlocker -s s -l signal -x -a 'TERM INT QUIT HUP USR1 USR2 KILL' -d 'the stop signal when the lock is lost'
 complete -c etcdlocker -l rewrite-signal -x -d 'pass signal A on as B: A=B'
+complete -c etcdlocker -l group -d 'signals for the command go to its whole process group'
 complete -c etcdlocker -l restart -d 'start the command again while the lock is held: =on-failure, =always'
 complete -c etcdlocker -l relock -d "after a loss or the command's end wait for the lock again"
 complete -c etcdlocker -l ready -x -a 'started child' -d 'when a service manager is told that we are ready'

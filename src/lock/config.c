@@ -118,9 +118,13 @@ static int
 set_ttl(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
 	const char *wrong;
-	nsec span;
+	nsec span = 0;
+	int parsed = duration_parse(value, &span, &wrong);
 
-	if (duration_parse(value, &span, &wrong) == -1 || span % NSEC_PER_SEC != 0 || span == 0)
+	/* Where it is no duration at all, those that it could be are not all good either. */
+	if (parsed == -1 && strncmp(wrong, "not", 3) != 0)
+		return complain(why, "'%.64s' is %s", value, wrong);
+	if (parsed == -1 || span % NSEC_PER_SEC != 0 || span == 0)
 		return complain(why,
 		    "'%.64s' is not a whole number of seconds, 1 or more, as etcd's leases are; 60, 2m and 1h work",
 		    value);

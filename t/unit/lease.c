@@ -46,13 +46,13 @@ timing_defaults_fit_every_ttl(void **state)
 		timing.ttl_s = ttl;
 		assert_int_equal(timing_resolve(&timing, why, sizeof(why)), 0);
 		assert_int_equal(timing.refresh_ms, ttl * 500);
-		assert_true(timing.grace_ms > 0 && timing.grace_ms <= 10000);
+		assert_true(timing.grace_ms > 0 && timing.grace_ms <= 8000);
 		assert_true(timing.refresh_ms + timing.grace_ms + margin_ms(ttl) < ttl * 1000);
 	}
 	timing_init(&timing);
 	timing.ttl_s = 60;
 	assert_int_equal(timing_resolve(&timing, why, sizeof(why)), 0);
-	assert_int_equal(timing.grace_ms, 10000);
+	assert_int_equal(timing.grace_ms, 8000);
 }
 
 static void

@@ -22,6 +22,7 @@ endpoints_that_parse(void **state)
 		{ "http://etcd-0.etcd:65535", "http://etcd-0.etcd:65535", NULL },
 		{ "https://etcd.example.org/", "https://etcd.example.org:2379", NULL },
 		{ "HTTPS://x:1", "https://x:1", NULL },
+		{ ":4001", "http://localhost:4001", NULL },
 		{ "unix:///run/etcd.sock", "http://localhost", "/run/etcd.sock" },
 		{ " a:1 ", "http://a:1", NULL },
 	};
@@ -45,7 +46,7 @@ endpoints_that_parse(void **state)
 static void
 endpoints_that_do_not(void **state)
 {
-	static const char *const bad[] = { "", ",", "a:1,", "a:1,,b:2", ":2379", "a:", "a:0", "a:65536", "a:x", "a:1:2",
+	static const char *const bad[] = { "", ",", "a:1,", "a:1,,b:2", ":", "a:", "a:0", "a:65536", "a:x", "a:1:2",
 		"::1", "::1:2379", "[::1", "[]:1", "ftp://a:1", "http://", "http://a/b", "a b", "unix://rel",
 		"unix:///", "user@a:1", "a:1?x", "a:+1", "a: 1" };
 	char why[ENDPOINTS_ERROR], quoted[64];

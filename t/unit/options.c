@@ -137,6 +137,43 @@ variables_stand_in(void **state)
 	clearenv();
 }
 
+/* What etcd-lock 1.x takes. */
+static void
+old_habits(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("-k /l -e :4001 -r 0 -v --no-verbose --no-node true"), OPTIONS_RUN);
+	assert_string_equal(options.config->endpoints, ":4001");
+	assert_int_equal(timing.refresh_ms, 30000);
+	assert_false(options.verbose);
+	assert_string_equal(options.command[0], "true");
+	/* A command of that name. */
+	assert_int_equal(parse("-k /l -v true"), OPTIONS_RUN);
+	assert_string_equal(options.command[0], "true");
+}
+
+/* A key that was meant for others. */
+static void
+keys_of_parents(void **state)
+{
+	(void)state;
+	setenv("ETCD_LOCK_KEY", "/outer", 1);
+	setenv("ETCD_LOCK_OWNER_KEY", "/outer/694d9a1c2b3e4f50", 1);
+	assert_int_equal(parse("cmd"), OPTIONS_WRONG);
+	assert_non_null(strstr(why, "no key: ETCD_LOCK_KEY=/outer is the lock that the etcdlocker around us holds"));
+	assert_int_equal(parse("-k /inner cmd"), OPTIONS_RUN);
+	setenv("ETCD_LOCK_KEY", "/other", 1);
+	assert_int_equal(parse("cmd"), OPTIONS_RUN);
+	/* What "etcdctl lock" gives to its command. */
+	unsetenv("ETCD_LOCK_OWNER_KEY");
+	setenv("ETCD_LOCK_KEY", "/name/694d9a1c2b3e4f50", 1);
+	assert_int_equal(parse("cmd"), OPTIONS_RUN);
+	setenv("ETCD_LOCK_REV", "7", 1);
+	assert_int_equal(parse("cmd"), OPTIONS_WRONG);
+	assert_non_null(strstr(why, "etcdctl lock"));
+	clearenv();
+}
+
 static void
 bad_lines(void **state)
 {
@@ -160,7 +197,6 @@ bad_lines(void **state)
 		{ "-k /l -t -5 cmd", "negative" },
 		{ "-k /l -t 1.5 cmd", "whole number of seconds" },
 		{ "-k /l -t 99999999999999999999 cmd", "more than 100 years" },
-		{ "-k /l -r 0 cmd", "--refresh" },
 		{ "-k /l -r x cmd", "--refresh" },
 		{ "-k /l -t 10 -r 10 cmd", "TTL of 10 s is too short" },
 		{ "-k /l -t 10 -r 2 -g 20 cmd", "grace 20s" },
@@ -183,6 +219,21 @@ bad_lines(void **state)
 		{ "-k /l -n --ping cmd", "one way" },
 		{ "-k /l --ping=loud cmd", "loud" },
 		{ "-k /l --ping-start 3 cmd", "add -n or --ping" },
+		{ "-k /l -t 0x10 cmd", "whole number of seconds" },
+		{ "-k /l -t 1e1 cmd", "whole number of seconds" },
+		{ "-k /l -r 1e1 cmd", "not a duration" },
+		{ "cmd -k /l", "no key: -k stands behind the command, which begins at 'cmd'" },
+		{ "cmd --key=/l", "no key: --key=/l stands behind" },
+		{ "-k /l --restart always cmd", "--restart=always" },
+		{ "-k /l --restart on-failure cmd", "--restart=on-failure" },
+		{ "-k /l --ping sd_notify cmd", "--ping=sd_notify" },
+		{ "-k /l -v true -- cmd", "--verbose takes no value: leave 'true' out" },
+		{ "-k /l --rewrite-signal 32=TERM cmd", "does not rewrite" },
+		{ "-k /l --rewrite-signal TERM=33 cmd", "does not rewrite" },
+		{ "-k /l -s 33 cmd", "'33'" },
+		{ "-k /l -e unix:rel cmd", "unix:///path works" },
+		{ "-k /l --user '' cmd", "the user's name is empty" },
+		{ "-k /l --user :x cmd", "before the ':'" },
 		{ "-k /l --json cmd", "--status" },
 		{ "-k /l --status cmd", "leave 'cmd' out" },
 	};
@@ -208,7 +259,8 @@ ways_to_ping(void **state)
 	assert_int_equal(options.ping_start, 120 * NSEC_PER_SEC);
 	assert_int_equal(parse("-k /l -n module x"), OPTIONS_RUN);
 	assert_int_equal(options.ping, PING_WAY_NODE);
-	assert_string_equal(options.command[0], "node");
+	/* Without a PATH it may have been found at a usual place. */
+	assert_true(strcmp(options.command[0], "node") == 0 || strstr(options.command[0], "/node") != NULL);
 	assert_string_equal(options.command[1], "module");
 	assert_string_equal(options.command[2], "x");
 	assert_null(options.command[3]);
@@ -219,6 +271,8 @@ ways_to_ping(void **state)
 	/* An option beats a variable. */
 	assert_int_equal(parse("-k /l --ping cmd"), OPTIONS_RUN);
 	assert_int_equal(options.ping, PING_WAY_LINES);
+	assert_int_equal(parse("-k /l --no-node cmd"), OPTIONS_RUN);
+	assert_int_equal(options.ping, PING_WAY_NONE);
 	assert_int_equal(parse("-k /l -n --ping cmd"), OPTIONS_WRONG);
 	clearenv();
 }
@@ -231,6 +285,8 @@ main(void)
 		cmocka_unit_test_setup(every_option, clear_environment),
 		cmocka_unit_test_setup(options_stop_at_the_command, clear_environment),
 		cmocka_unit_test_setup(variables_stand_in, clear_environment),
+		cmocka_unit_test_setup(old_habits, clear_environment),
+		cmocka_unit_test_setup(keys_of_parents, clear_environment),
 		cmocka_unit_test_setup(bad_lines, clear_environment),
 		cmocka_unit_test_setup(ways_to_ping, clear_environment),
 	};
