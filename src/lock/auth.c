@@ -1,6 +1,7 @@
 #include "lock/auth.h"
 
 #include "base/base64.h"
+#include "base/duration.h"
 #include "base/secret.h"
 #include "base/strbuf.h"
 #include "lock/call.h"
@@ -191,7 +192,9 @@ on_trouble(void *arg, const struct call_trouble *trouble)
 static void
 on_password_refused(struct auth *auth, long status, const char *body, size_t len, const char *text)
 {
-	const struct call_trouble trouble = { .text = text };
+	const struct call_trouble trouble = { .text = text, .answered = true };
+	char span[DURATION_TEXT];
+	nsec pause;
 
 	if (auth->worked && auth->asks.retries == 0)
 		log_msg(&auth->client->log, LEVEL_WARNING, "etcd gives user %s no token: %s", auth->user, text);
@@ -205,7 +208,10 @@ on_password_refused(struct auth *auth, long status, const char *body, size_t len
 	}
 	/* It was changed in etcd, and will be in the file: that is no reason to give up a lock, or the waiting for one.
 	 */
-	auth->ask_at = clock_now() + backoff_next(&auth->asks);
+	pause = backoff_next(&auth->asks);
+	auth->ask_at = clock_now() + pause;
+	log_msg(&auth->client->log, LEVEL_DEBUG, "user %s: %s; next try in %s, or when the file changes", auth->user,
+	    text, duration_text(pause, span));
 	timer_arm(auth->client->loop, &auth->again, clock_now() + LOOK_PAUSE);
 	on_trouble(auth, &trouble);
 }

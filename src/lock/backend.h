@@ -3,6 +3,7 @@
 #define LOCK_BACKEND_H
 
 #include "base/clock.h"
+#include "lock/call.h"
 #include "lock/etcdlock.h"
 
 /* A lease as it is counted: from the moment its grant (or with keepalives its last renewal) was sent. */
@@ -71,8 +72,8 @@ void lock_vanished(struct etcdlock *lock, enum vanish how);
 /* Our key is gone or not ours any more; WHY completes "the lock is lost: ". */
 void lock_gone(struct etcdlock *lock, const char *why);
 
-/* A try failed and will be repeated. HOPELESS: no endpoint is an etcd. */
-void lock_trouble(struct etcdlock *lock, const char *text, bool hopeless);
+/* A try failed and will be repeated. */
+void lock_trouble(struct etcdlock *lock, const struct call_trouble *trouble);
 
 /* A request was refused for good. Not for a lock that is owned: there everything is tried until the deadline. */
 void lock_refused(struct etcdlock *lock, const char *text);

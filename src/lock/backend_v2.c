@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The longest that the answer to a creation is waited for: an etcd that is frozen does not answer at all. */
+#define CREATION_LIMIT (10 * NSEC_PER_SEC)
+
 static nsec
 lock_ttl(const struct v2 *v2)
 {
@@ -22,6 +25,18 @@ static nsec
 try_limit(const struct v2 *v2)
 {
 	return timing_try_limit(lock_ttl(v2));
+}
+
+/* A creation that is given up and works all the same is nobody's, and in everybody's way for a TTL: its answer is
+ * waited for as long as enough of the lease would be left. */
+static nsec
+creation_limit(const struct v2 *v2)
+{
+	nsec limit = lock_ttl(v2) / 3;
+
+	if (limit > CREATION_LIMIT)
+		limit = CREATION_LIMIT;
+	return limit > try_limit(v2) ? limit : try_limit(v2);
 }
 
 static void
@@ -35,7 +50,10 @@ change_start(struct v2 *v2, enum v2_stage stage, const char *method, char *path)
 	v2->due = false;
 	v2->first_sent = clock_moment();
 	v2->ttl = lock_ttl(v2);
-	if (call_request(&v2->change, method, path, once, try_limit(v2)) == -1) {
+	if (stage == V2_STAGE_CREATE)
+		call_limit_connect(&v2->change, try_limit(v2));
+	if (call_request(
+		&v2->change, method, path, once, stage == V2_STAGE_CREATE ? creation_limit(v2) : try_limit(v2)) == -1) {
 		v2->stage = V2_STAGE_NONE;
 		lock_stumbled(v2->lock);
 	}
@@ -216,6 +234,7 @@ on_own_read(struct v2 *v2, const struct v2_answer *answer)
 static void
 on_others_read(struct v2 *v2, const struct v2_answer *answer)
 {
+	v2->changed_hands = false;
 	if (answer->verdict == V2_NONE)
 		create_key(v2);
 	else if (answer->node.directory)
@@ -303,11 +322,12 @@ on_obstacle(struct v2 *v2, const struct v2_answer *answer)
 		left(v2);
 	} else if (stage == V2_STAGE_CREATE) {
 		v2->known = answer->index;
-		/* All that waited have tried, and one has got it: to ask who would double what a hand-over costs. */
-		if (v2->lock->state == ETCDLOCK_WAITING)
-			report_place(v2, "another one");
-		else
+		/* All that waited have tried, and one has got it: to ask who would double what a hand-over costs.
+		 * Unless it may be a creation of our own, whose answer was lost. */
+		if (v2->lock->state != ETCDLOCK_WAITING || ambiguous)
 			v2_read_key(v2);
+		else
+			report_place(v2, v2->changed_hands ? "another one" : etcdlock_holder(v2->lock));
 	} else if (answer->verdict == V2_MISMATCH) {
 		/* A try of ours whose answer was lost may have moved the index. */
 		v2->due = !v2->leaving;
@@ -351,7 +371,7 @@ on_read_trouble(void *arg, const struct call_trouble *trouble)
 
 	if (v2->wait != NULL && trouble->endpoint == v2->wait_endpoint)
 		v2_wait_again(v2, 0);
-	lock_trouble(v2->lock, trouble->text, trouble->hopeless);
+	lock_trouble(v2->lock, trouble);
 }
 
 static void

@@ -85,7 +85,7 @@ void
 v3_trouble(struct v3 *v3, const struct call_trouble *trouble)
 {
 	v3_watch_distrust(v3, trouble->endpoint);
-	lock_trouble(v3->lock, trouble->text, trouble->hopeless);
+	lock_trouble(v3->lock, trouble);
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "lock/call.h"
 
+#include "base/duration.h"
 #include "base/secret.h"
 
 #include <stdio.h>
@@ -32,6 +33,7 @@ static void
 call_failed(struct call *call, const struct call_trouble *trouble)
 {
 	struct etcdlock_client *client = call->client;
+	char span[DURATION_TEXT];
 	nsec delay = 0;
 
 	call->failures++;
@@ -39,9 +41,11 @@ call_failed(struct call *call, const struct call_trouble *trouble)
 		endpoints_failed(client->endpoints, trouble->endpoint);
 	if (call->failures % client->endpoints->count == 0)
 		delay = backoff_next(&call->backoff);
-	log_msg(&client->log, LEVEL_DEBUG, "%s: %s", call->path, trouble->text);
 	if (in_flight(call) == 0 || !timer_armed(&call->next))
 		timer_arm(client->loop, &call->next, clock_add(clock_now(), delay));
+	delay = call->next.at - clock_now();
+	log_msg(&client->log, LEVEL_DEBUG, "%s: %s; next try in %s", call->path, trouble->text,
+	    duration_text(delay > 0 ? delay : 0, span));
 	/* Last, for it may stop or restart the call. */
 	call->owner.on_trouble(call->owner.arg, trouble);
 }
@@ -100,6 +104,7 @@ on_done(void *arg, const struct http_response *response)
 		call_stop(call);
 		return;
 	}
+	trouble.answered = response->error == NULL;
 	trouble.hopeless = endpoints_all_unusable(call->client->endpoints);
 	snprintf(
 	    full, sizeof(full), "%s: %s", attempt->endpoint->name, response->error != NULL ? response->error : text);
@@ -139,6 +144,7 @@ call_send(struct call *call)
 	/* A hedge goes elsewhere, if there is an elsewhere. */
 	attempt->endpoint = endpoints_next(call->client->endpoints, in_flight(call));
 	spec.lane = &attempt->endpoint->lane;
+	spec.connect_limit = call->connect_limit;
 	spec.time_limit = try_limit(call, attempt->endpoint);
 	spec.arg = attempt;
 	attempt->sent = clock_moment();
@@ -168,7 +174,7 @@ on_refused(void *arg, long status, const char *body, size_t len)
 {
 	struct call *call = arg;
 	char text[CALL_TEXT] = "";
-	const struct call_trouble trouble = { .text = text };
+	const struct call_trouble trouble = { .text = text, .answered = true };
 	unsigned serial = call->serial;
 	enum call_verdict verdict = call->owner.on_answer(call->owner.arg, status, body, len, text);
 
@@ -233,7 +239,10 @@ call_start(struct call *call, const char *path, char *body, nsec limit)
 int
 call_request(struct call *call, const char *method, char *path, bool once, nsec limit)
 {
+	nsec connect_limit = call->connect_limit;
+
 	call_stop(call);
+	call->connect_limit = connect_limit;
 	if (path == NULL)
 		return -1;
 	call->method = method;
@@ -241,6 +250,13 @@ call_request(struct call *call, const char *method, char *path, bool once, nsec 
 	call->path = call->own_path = path;
 	call_begin(call, limit);
 	return 0;
+}
+
+void
+call_limit_connect(struct call *call, nsec limit)
+{
+	call_stop(call);
+	call->connect_limit = limit;
 }
 
 void
@@ -259,6 +275,7 @@ call_stop(struct call *call)
 	call->body = call->own_path = NULL;
 	call->path = call->method = NULL;
 	call->once = false;
+	call->connect_limit = 0;
 }
 
 bool

@@ -27,6 +27,7 @@ struct call_trouble {
 	struct endpoint *endpoint; /* where; or NULL */
 	bool sent;                 /* the request may have been carried out all the same */
 	bool hopeless;             /* no endpoint is an etcd */
+	bool answered;             /* somebody has answered, though not as was wanted */
 };
 
 /* A call belongs to one owner, who sets these once. Both may stop or restart the call. */
@@ -60,7 +61,7 @@ struct call {
 	bool anonymous;            /* it does not say who we are */
 	bool reauthorized;         /* an answer was that the token was not good */
 	struct auth_waiter waiter; /* for a token */
-	nsec try_limit;
+	nsec try_limit, connect_limit;
 	struct call_try tries[CALL_TRIES];
 	int64_t mark;              /* the owner's, set before each start: what was known when the request was made */
 	struct endpoint *endpoint; /* whose answer on_answer() is about */
@@ -76,6 +77,9 @@ void call_init(struct call *call, struct etcdlock_client *client, const struct c
 /* POST BODY, which it takes, from malloc(), to PATH, a static string. A call under way is replaced. Returns 0, or
  * -1 where BODY is NULL, as encoders return it when memory is short: then nothing is under way. */
 __attribute__((warn_unused_result)) int call_start(struct call *call, const char *path, char *body, nsec try_limit);
+
+/* Of the next request: to get a connection may take so long, less than a try. */
+void call_limit_connect(struct call *call, nsec limit);
 
 /* The same with METHOD, a static string, PATH, which it takes, from malloc(), and no body. ONCE: no try is repeated by
  * libcurl behind our back, so that every answer that was lost is known of. -1 where PATH is NULL. */

@@ -411,16 +411,17 @@ lock_renewed(struct etcdlock *lock, const struct lease_term *term)
 }
 
 void
-lock_trouble(struct etcdlock *lock, const char *text, bool hopeless)
+lock_trouble(struct etcdlock *lock, const struct call_trouble *trouble)
 {
-	snprintf(lock->trouble, sizeof(lock->trouble), "%s", text);
+	snprintf(lock->trouble, sizeof(lock->trouble), "%s", trouble->text);
+	lock->answered = trouble->answered;
 	if (lock->state == ETCDLOCK_HELD) {
 		nsec room = term_left_to_expiring(lock) / 2;
 
 		lock_set_state(lock, ETCDLOCK_DOUBTFUL);
 		arm(lock, &lock->doubt, clock_now() + (room < DOUBT_NEWS ? room : DOUBT_NEWS));
-	} else if (hopeless && (lock->state == ETCDLOCK_GRANTING || lock->state == ETCDLOCK_CONTENDING))
-		lock_refused(lock, text);
+	} else if (trouble->hopeless && (lock->state == ETCDLOCK_GRANTING || lock->state == ETCDLOCK_CONTENDING))
+		lock_refused(lock, trouble->text);
 }
 
 /* The lock is not ours any more. Whoever protects something with it must have stopped. */

@@ -43,6 +43,7 @@ struct etcdlock {
 	enum etcdlock_failure failure;
 	char error[768];   /* the first cause */
 	char trouble[640]; /* the last try that failed */
+	bool answered;     /* and what was wrong was the answer */
 	bool refused;      /* RELEASING because it was not acquired */
 	bool given;        /* RELEASING, and others can have it: what is left to do is to clean up */
 	bool lost;         /* it was, since it was asked for; ERROR says why */

@@ -8,13 +8,16 @@
 void
 lock_say_unreachable(struct etcdlock *lock)
 {
+	const char *what = "no answer from etcd for";
 	char span[DURATION_TEXT];
 
 	/* The first try may still be out. */
 	if (lock->trouble[0] == '\0')
 		snprintf(lock->trouble, sizeof(lock->trouble), "%.200s: silence",
 		    endpoints_current(lock->client->endpoints)->name);
-	snprintf(lock->error, sizeof(lock->error), "no answer from etcd for %s: %s",
+	else if (lock->answered)
+		what = "etcd has not answered as it should for";
+	snprintf(lock->error, sizeof(lock->error), "%s %s: %s", what,
 	    duration_text(lock->timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
 }
 

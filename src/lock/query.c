@@ -25,9 +25,10 @@ struct etcdlock_query {
 	struct call call;
 	struct timer limit;
 	int64_t limit_ms;
-	char trouble[CALL_TEXT + 128];
-	struct v3_queue queue; /* v3: without those that have released */
-	char *holder;          /* v2 */
+	char trouble[CALL_TEXT + 128]; /* the last try that failed */
+	bool answered;                 /* and what was wrong was the answer */
+	struct v3_queue queue;         /* v3: without those that have released */
+	char *holder;                  /* v2 */
 	struct etcdlock_contender *contenders;
 	size_t count;
 	struct event *deliver;
@@ -63,7 +64,8 @@ on_limit(void *arg)
 	struct etcdlock_query *query = arg;
 	char text[sizeof(query->trouble) + 64], span[DURATION_TEXT];
 
-	snprintf(text, sizeof(text), "no answer from etcd for %s%s%s",
+	snprintf(text, sizeof(text), "%s for %s%s%s",
+	    query->answered ? "etcd has not answered as it should" : "no answer from etcd",
 	    duration_text(query->limit_ms * NSEC_PER_MSEC, span), query->trouble[0] != '\0' ? ": " : "",
 	    query->trouble);
 	finish(query, text);
@@ -75,6 +77,7 @@ on_trouble(void *arg, const struct call_trouble *trouble)
 	struct etcdlock_query *query = arg;
 
 	snprintf(query->trouble, sizeof(query->trouble), "%s", trouble->text);
+	query->answered = trouble->answered;
 	if (trouble->hopeless)
 		finish(query, trouble->text);
 }

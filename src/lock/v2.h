@@ -17,6 +17,7 @@ struct v2 {
 	bool ambiguous;           /* a try of it may have worked unseen */
 	struct moment first_sent; /* its first try */
 	nsec ttl;                 /* that it asked for */
+	bool changed_hands;       /* while waiting: the holder that we know of has gone */
 	bool leaving;
 	bool foreign; /* somebody else changed our key: nothing of it is ours any more */
 	bool due;     /* a renewal that could not be sent */

@@ -36,6 +36,7 @@ on_event(struct v2 *v2, const struct v2_answer *event)
 		return;
 	}
 	if (v2->created == 0 && (gone || released)) {
+		v2->changed_hands = true;
 		lock_vanished(v2->lock, released ? VANISH_RELEASED : VANISH_UNKNOWN);
 		return;
 	}

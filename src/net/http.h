@@ -46,6 +46,7 @@ struct http_spec {
 	bool require_leader;       /* have a member without a leader refuse at once */
 	bool once;                 /* not safe to repeat: sent on a connection of its own, where libcurl never does */
 	nsec time_limit;           /* for the whole exchange, with the waiting for a connection; 0: none (streams) */
+	nsec connect_limit;        /* for the connection alone, where that is to be less; 0: none of its own */
 	size_t max_body;           /* a longer answer is an error */
 
 	/* For a stream: gets the bytes as they come. It may call http_cancel(). NULL: they are collected. */

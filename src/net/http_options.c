@@ -99,6 +99,23 @@ request_add_extras(struct http_request *request, const char *connect_to, const c
 	return 0;
 }
 
+/* In milliseconds, as libcurl has them. */
+static CURLcode
+set_limits(struct http_request *request)
+{
+	CURLcode code = CURLE_OK;
+
+	if (request->over != NSEC_NEVER) {
+		long limit_ms = (long)((request->over - clock_now()) / NSEC_PER_MSEC);
+
+		code = curl_easy_setopt(request->easy, CURLOPT_TIMEOUT_MS, limit_ms > 0 ? limit_ms : 1L);
+	}
+	if (code == CURLE_OK && request->spec.connect_limit != 0)
+		code = curl_easy_setopt(
+		    request->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(request->spec.connect_limit / NSEC_PER_MSEC));
+	return code;
+}
+
 CURLcode
 request_set_options(struct http_request *request)
 {
@@ -152,11 +169,6 @@ request_set_options(struct http_request *request)
 	 * may lead to an address that is to be avoided: whoever froze may have several of ours. */
 	if (spec->on_data != NULL || spec->once || (spec->avoid != NULL && avoid_any(spec->avoid)))
 		SET(CURLOPT_FRESH_CONNECT, 1L);
-	if (request->over != NSEC_NEVER) {
-		long limit_ms = (long)((request->over - clock_now()) / NSEC_PER_MSEC);
-
-		SET(CURLOPT_TIMEOUT_MS, limit_ms > 0 ? limit_ms : 1L);
-	}
 #undef SET
-	return code;
+	return code == CURLE_OK ? set_limits(request) : code;
 }

@@ -79,7 +79,8 @@ my $etcd = etcd_start(arguments => ['--enable-v2']);
     my $odd = run_locker([v2('-k', "/odd key/100%/\xc3\xa9", '-i', "an id & more"), '--', 'true']);
     is $odd->{code}, 0, 'keys and ids of any characters' or diag $odd->{stderr};
     like $odd->{stderr}, qr/etcd-lock 1\.x .* locks another one/, 'but not beside etcd-lock 1.x, which is said';
-    is run_locker([v2('-k', '/plain-key_1.x~y'), '--', 'true'])->{stderr}, '', 'where it matters';
+    is run_locker([v2('-k', '/plain-key_1.x~y', '-i', 'me'), '--', 'true'])->{stderr}, '', 'where it matters';
+    like run_locker([v2('-k', '/plain'), '--', 'true'])->{stderr}, qr/with the v2 API an etcd-lock 1\.x on this host would take our key for its own/, 'and so is it of the default id';
     my $directory = run_locker([v2('-k', '/main'), '--', 'true']);
     is $directory->{code}, 1, 'a key that is a directory: 1';
     like $directory->{stderr}, qr/directory/, 'and says so';
@@ -104,6 +105,25 @@ my $etcd = etcd_start(arguments => ['--enable-v2']);
     is finish($_), 0, 'a waiter gets its turn' for @waiters;
     is scalar(() = slurp("$dir/order") =~ /\n/g), 5, 'all have run';
     ok !there('/queue'), 'no key is left';
+}
+
+# --- answers that take longer than a try ---
+
+{
+    my $slow = proxy_start($etcd->{endpoint}, undef, delay => 1.2);
+    my $run = run([$locker, '-v', '-e', $slow->{endpoint}, v2('-k', '/slow', '-i', 'me', '-t', 20, '-w', '45s'), '--', 'true'], seconds => 60);
+    is $run->{code}, 0, 'answers of 1.2 s: a free lock is had';
+    is(() = $run->{stderr} =~ m{/v2/keys/slow\?prevExist=false}g, 0, 'with the first creation, which was not given up') or diag $run->{stderr};
+    ok wait_until(sub { !there('/slow') }, 10), 'no key is left';
+    proxy_stop($slow);
+
+    # An answer that is lost costs a TTL, not more.
+    my $lossy = proxy_start($etcd->{endpoint}, qr{^PUT \S+prevExist=false});
+    $run = run([$locker, '-v', '-e', $lossy->{endpoint}, v2('-k', '/lost', '-i', 'me', '-t', 4, '-w', '45s'), '--', 'true'], seconds => 60);
+    is $run->{code}, 0, 'the answer to the creation is lost: the lock is had when that one ends';
+    like $run->{stderr}, qr/held by me, /, 'which is called by its own id';
+    unlike $run->{stderr}, qr/another one/, 'and not another one';
+    proxy_stop($lossy);
 }
 
 # --- losses ---

@@ -106,7 +106,7 @@ sub release { my ($owner, $name) = @_; unlink $owner->{file}; is finish($owner, 
 
 {
     my $script = start_locker(['-k', $key, '--group', '-t', 200, '-g', '60s', '--', 'bash', '-c', 'trap "echo cleaned; exit 5" TERM; echo ready; sleep 100']);
-    wait_until(sub { slurp($script->{out}) =~ /ready/ && family_of($script) && children_of((family_of($script))[2]) }, 10, 'the script and its sleep');
+    wait_until(sub { return if slurp($script->{out}) !~ /ready/; my ($shell) = (family_of($script))[2]; my @below = $shell ? children_of($shell) : (); return scalar @below }, 10, 'the script and its sleep');
     kill 'TERM', $script->{pid};
     is finish($script, 30), 143, '--group: the signal ends the sleep that the shell waits for';
     like $script->{stdout}, qr/^cleaned$/m, 'so that its trap runs at once';

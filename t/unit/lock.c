@@ -332,7 +332,7 @@ trouble_is_doubt_and_no_loss(void **state)
 
 	(void)state;
 	hold();
-	lock_trouble(lock, "http://x: timeout", true);
+	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: timeout", .hopeless = true });
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_DOUBTFUL);
 	assert_true(etcdlock_deadline(lock) > 0);
 	lock_renewed(lock, &fresh);
@@ -401,12 +401,12 @@ a_lease_that_runs_out_warns_first(void **state)
 
 	(void)state;
 	hold();
-	lock_trouble(lock, "http://x: no answer", false);
+	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: no answer", .hopeless = false });
 	/* 53.9 s to the deadline, 10 s of grace before it: put the clock back to just before the grace, then the
 	 * deadline. */
 	worn.sent = ago(43 * NSEC_PER_SEC + 880 * NSEC_PER_MSEC);
 	lock_renewed(lock, &worn);
-	lock_trouble(lock, "http://x: no answer", false);
+	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: no answer", .hopeless = false });
 	await_events(3);
 	assert_int_equal(events[1], ETCDLOCK_RENEWED);
 	assert_int_equal(events[2], ETCDLOCK_EXPIRING);
@@ -435,7 +435,7 @@ no_etcd_anywhere_is_said_at_once(void **state)
 {
 	(void)state;
 	assert_int_equal(etcdlock_lock(lock), 0);
-	lock_trouble(lock, "http://x: not etcd", true);
+	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: not etcd", .hopeless = true });
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_RELEASING);
 	lock_left(lock);
 	await_events(1);

@@ -174,74 +174,75 @@ keys_of_parents(void **state)
 	clearenv();
 }
 
+static const struct {
+	const char *line, *names;
+} wrong_lines[] = {
+	{ "", "no key" },
+	{ "-k /l", "no command" },
+	{ "-k /l --", "no command" },
+	{ "cmd", "no key" },
+	{ "-k '' cmd", "--key" },
+	{ "-i '' -k /l cmd", "--id" },
+	{ "-k", "-k needs a value" },
+	{ "--key", "--key needs a value" },
+	{ "--try=1 -k /l cmd", "--try takes no value" },
+	{ "-Z -k /l cmd", "-Z" },
+	{ "--frobnicate -k /l cmd", "--frobnicate" },
+	{ "-k /l -t abc cmd", "'abc'" },
+	{ "-k /l -t '' cmd", "--ttl" },
+	{ "-k /l -t 0 cmd", "'0'" },
+	{ "-k /l -t -5 cmd", "negative" },
+	{ "-k /l -t 1.5 cmd", "whole number of seconds" },
+	{ "-k /l -t 99999999999999999999 cmd", "more than 100 years" },
+	{ "-k /l -r x cmd", "--refresh" },
+	{ "-k /l -t 10 -r 10 cmd", "TTL of 10 s is too short" },
+	{ "-k /l -t 10 -r 2 -g 20 cmd", "grace 20s" },
+	{ "-k /l -t 10 -r 5 -g 3.5 cmd", "margin 1.1s" },
+	{ "-k /l -w x cmd", "--wait" },
+	{ "-k /l -w -1 cmd", "negative" },
+	{ "-k /l -E 256 cmd", "0 to 255" },
+	{ "-k /l -E -1 cmd", "0 to 255" },
+	{ "-k /l -E x cmd", "'x'" },
+	{ "-k /l -s NOSUCH cmd", "'NOSUCH'" },
+	{ "-k /l -s 0 cmd", "'0'" },
+	{ "-k /l -s STOP cmd", "asks to end" },
+	{ "-k /l --connect-timeout 0 cmd", "no time to connect" },
+	{ "-k /l -s 65 cmd", "'65'" },
+	{ "-k /l --connect-timeout 1d cmd", "--connect-timeout" },
+	{ "-k /l --lock-delay soon cmd", "--lock-delay" },
+	{ "-k /l --renew gossip cmd", "raft and keepalive" },
+	{ "-k /l --api v4 cmd", "v3 and v2" },
+	{ "-k /l --ping-start 0 cmd", "no time to answer" },
+	{ "-k /l -n --ping cmd", "one way" },
+	{ "-k /l --ping=loud cmd", "loud" },
+	{ "-k /l --ping-start 3 cmd", "add -n or --ping" },
+	{ "-k /l -t 0x10 cmd", "whole number of seconds" },
+	{ "-k /l -t 1e1 cmd", "whole number of seconds" },
+	{ "-k /l -r 1e1 cmd", "not a duration" },
+	{ "cmd -k /l", "no key: -k stands behind the command, which begins at 'cmd'" },
+	{ "cmd --key=/l", "no key: --key=/l stands behind" },
+	{ "-k /l --restart always cmd", "--restart=always" },
+	{ "-k /l --restart on-failure cmd", "--restart=on-failure" },
+	{ "-k /l --ping sd_notify cmd", "--ping=sd_notify" },
+	{ "-k /l -v true -- cmd", "--verbose takes no value: leave 'true' out" },
+	{ "-k /l --rewrite-signal 32=TERM cmd", "does not rewrite" },
+	{ "-k /l --rewrite-signal TERM=33 cmd", "does not rewrite" },
+	{ "-k /l -s 33 cmd", "'33'" },
+	{ "-k /l -e unix:rel cmd", "unix:///path works" },
+	{ "-k /l --user '' cmd", "the user's name is empty" },
+	{ "-k /l --user :x cmd", "before the ':'" },
+	{ "-k /l --json cmd", "--status" },
+	{ "-k /l --status cmd", "leave 'cmd' out" },
+};
+
 static void
 bad_lines(void **state)
 {
-	static const struct {
-		const char *line, *names;
-	} cases[] = {
-		{ "", "no key" },
-		{ "-k /l", "no command" },
-		{ "-k /l --", "no command" },
-		{ "cmd", "no key" },
-		{ "-k '' cmd", "--key" },
-		{ "-i '' -k /l cmd", "--id" },
-		{ "-k", "-k needs a value" },
-		{ "--key", "--key needs a value" },
-		{ "--try=1 -k /l cmd", "--try takes no value" },
-		{ "-Z -k /l cmd", "-Z" },
-		{ "--frobnicate -k /l cmd", "--frobnicate" },
-		{ "-k /l -t abc cmd", "'abc'" },
-		{ "-k /l -t '' cmd", "--ttl" },
-		{ "-k /l -t 0 cmd", "'0'" },
-		{ "-k /l -t -5 cmd", "negative" },
-		{ "-k /l -t 1.5 cmd", "whole number of seconds" },
-		{ "-k /l -t 99999999999999999999 cmd", "more than 100 years" },
-		{ "-k /l -r x cmd", "--refresh" },
-		{ "-k /l -t 10 -r 10 cmd", "TTL of 10 s is too short" },
-		{ "-k /l -t 10 -r 2 -g 20 cmd", "grace 20s" },
-		{ "-k /l -t 10 -r 5 -g 3.5 cmd", "margin 1.1s" },
-		{ "-k /l -w x cmd", "--wait" },
-		{ "-k /l -w -1 cmd", "negative" },
-		{ "-k /l -E 256 cmd", "0 to 255" },
-		{ "-k /l -E -1 cmd", "0 to 255" },
-		{ "-k /l -E x cmd", "'x'" },
-		{ "-k /l -s NOSUCH cmd", "'NOSUCH'" },
-		{ "-k /l -s 0 cmd", "'0'" },
-		{ "-k /l -s STOP cmd", "asks to end" },
-		{ "-k /l --connect-timeout 0 cmd", "no time to connect" },
-		{ "-k /l -s 65 cmd", "'65'" },
-		{ "-k /l --connect-timeout 1d cmd", "--connect-timeout" },
-		{ "-k /l --lock-delay soon cmd", "--lock-delay" },
-		{ "-k /l --renew gossip cmd", "raft and keepalive" },
-		{ "-k /l --api v4 cmd", "v3 and v2" },
-		{ "-k /l --ping-start 0 cmd", "no time to answer" },
-		{ "-k /l -n --ping cmd", "one way" },
-		{ "-k /l --ping=loud cmd", "loud" },
-		{ "-k /l --ping-start 3 cmd", "add -n or --ping" },
-		{ "-k /l -t 0x10 cmd", "whole number of seconds" },
-		{ "-k /l -t 1e1 cmd", "whole number of seconds" },
-		{ "-k /l -r 1e1 cmd", "not a duration" },
-		{ "cmd -k /l", "no key: -k stands behind the command, which begins at 'cmd'" },
-		{ "cmd --key=/l", "no key: --key=/l stands behind" },
-		{ "-k /l --restart always cmd", "--restart=always" },
-		{ "-k /l --restart on-failure cmd", "--restart=on-failure" },
-		{ "-k /l --ping sd_notify cmd", "--ping=sd_notify" },
-		{ "-k /l -v true -- cmd", "--verbose takes no value: leave 'true' out" },
-		{ "-k /l --rewrite-signal 32=TERM cmd", "does not rewrite" },
-		{ "-k /l --rewrite-signal TERM=33 cmd", "does not rewrite" },
-		{ "-k /l -s 33 cmd", "'33'" },
-		{ "-k /l -e unix:rel cmd", "unix:///path works" },
-		{ "-k /l --user '' cmd", "the user's name is empty" },
-		{ "-k /l --user :x cmd", "before the ':'" },
-		{ "-k /l --json cmd", "--status" },
-		{ "-k /l --status cmd", "leave 'cmd' out" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (parse(cases[i].line) != OPTIONS_WRONG || strstr(why, cases[i].names) == NULL)
-			fail_msg("'%s' gave '%s', which does not say '%s'", cases[i].line, why, cases[i].names);
+	for (size_t i = 0; i < sizeof(wrong_lines) / sizeof(wrong_lines[0]); i++) {
+		if (parse(wrong_lines[i].line) != OPTIONS_WRONG || strstr(why, wrong_lines[i].names) == NULL)
+			fail_msg(
+			    "'%s' gave '%s', which does not say '%s'", wrong_lines[i].line, why, wrong_lines[i].names);
 	}
 }
 
