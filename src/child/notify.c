@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "child/descriptors.h"
+#include "child/proc.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +15,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* When to look which user COMMAND is: soon, for it says at its start that it is ready, and then ever less often. */
+#define FOLLOW_FIRST (50 * NSEC_PER_MSEC)
+#define FOLLOW_LAST (10 * NSEC_PER_SEC)
+
 /* A new socket, close-on-exec and non-blocking, and its name in ADDRESS. Returns it, or -1 with errno. */
 static int
-open_socket(char address[NOTIFY_ADDRESS])
+open_socket(char address[NOTIFY_ADDRESS], const char *dir)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, saved;
@@ -24,9 +29,15 @@ open_socket(char address[NOTIFY_ADDRESS])
 
 	if (fd == -1)
 		return -1;
-	/* Abstract, for there may be no place to write to. A NUL stands where the address has its '@'. */
-	len = (size_t)snprintf(address, NOTIFY_ADDRESS, "@etcdlocker/%d/%016" PRIx64, (int)getpid(), random_uint64());
-	memcpy(name.sun_path + 1, address + 1, len - 1);
+	if (dir[0] != '\0') {
+		len = (size_t)snprintf(address, NOTIFY_ADDRESS, "%s/notify", dir);
+		memcpy(name.sun_path, address, len);
+	} else {
+		/* A NUL stands where the address has its '@'. */
+		len = (size_t)snprintf(
+		    address, NOTIFY_ADDRESS, "@etcdlocker/%d/%016" PRIx64, (int)getpid(), random_uint64());
+		memcpy(name.sun_path + 1, address + 1, len - 1);
+	}
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 &&
 	    bind(fd, (const struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == 0)
 		return fd;
@@ -91,10 +102,49 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		notify->heard(notify->arg, message);
 }
 
+/* A daemon that becomes another user could not reach its socket any more. */
+static void
+on_follow(void *arg)
+{
+	struct notify *notify = arg;
+	unsigned user;
+
+	if (notify->command != 0 && proc_user(notify->command, &user) && user != notify->user) {
+		notify->user = user;
+		private_dir_give(notify->dir, user);
+	}
+	timer_arm(notify->loop, &notify->follow, clock_now() + notify->pause);
+	notify->pause = notify->pause * 2 > FOLLOW_LAST ? FOLLOW_LAST : notify->pause * 2;
+}
+
+static int
+open_private(struct notify *notify)
+{
+	int fd = -1;
+
+	if (notify->dir != NULL && private_dir_make(notify->dir)) {
+		fd = open_socket(notify->address, notify->dir);
+		if (fd == -1) {
+			private_dir_remove(notify->dir);
+			notify->dir[0] = '\0';
+		}
+	}
+	return fd;
+}
+
 int
 notify_open(struct notify *notify, struct loop *loop)
 {
-	notify->fd = open_socket(notify->address);
+	notify->loop = loop;
+	notify->user = geteuid();
+	notify->pause = FOLLOW_FIRST;
+	timer_init(&notify->follow, on_follow, notify);
+	notify->fd = open_private(notify);
+	if (notify->fd != -1 && notify->user == 0)
+		timer_arm(loop, &notify->follow, clock_now() + notify->pause);
+	/* There may be no place to write to. */
+	if (notify->fd == -1)
+		notify->fd = open_socket(notify->address, "");
 	if (notify->fd == -1) {
 		notify->address[0] = '\0';
 		return -1;
@@ -115,6 +165,11 @@ notify_close(struct notify *notify)
 	if (notify->readable != NULL)
 		event_free(notify->readable);
 	close(notify->fd);
+	timer_disarm(notify->loop, &notify->follow);
+	if (notify->dir != NULL) {
+		private_dir_remove(notify->dir);
+		notify->dir[0] = '\0';
+	}
 	notify->readable = NULL;
 	notify->address[0] = '\0';
 	notify->command = 0;

@@ -2,28 +2,38 @@
 #ifndef CHILD_NOTIFY_H
 #define CHILD_NOTIFY_H
 
+#include "child/private_dir.h"
 #include "net/loop.h"
 
 #include <stddef.h>
 #include <sys/types.h>
 
-/* What $NOTIFY_SOCKET is to be: '@' and an abstract name. */
-#define NOTIFY_ADDRESS 64
+/* What $NOTIFY_SOCKET is to be: a path, or '@' and an abstract name. */
+#define NOTIFY_ADDRESS (PRIVATE_DIR + 16)
 
 /* The longest message that is read. */
 #define NOTIFY_MESSAGE 4096
 
-/* HEARD and ARG are the owner's to set before notify_open(), COMMAND when it is known; the rest is the listener's own.
+/* HEARD to DIR are the owner's to set before notify_open(), COMMAND when it is known; the rest is the listener's own.
  */
 struct notify {
 	/* MESSAGE came from a process of COMMAND's user, of ours or of root's. Called from the loop. */
 	void (*heard)(void *arg, const char *message);
 	void *arg;
+	/* Where the life of COMMAND hangs on its messages: room for a path, so that whoever guards us can remove it.
+	 * The socket is in a directory of ours then, where no other user can fill it; as root we give that to the user
+	 * that COMMAND becomes, within seconds. NULL: the socket is abstract, for any user may have something to say;
+	 * so it is where no directory can be had, too. */
+	char *dir;
 	pid_t command;
 
 	char address[NOTIFY_ADDRESS]; /* what NOTIFY_SOCKET is to be; "": not open */
 	int fd;
 	struct event *readable;
+	struct loop *loop;
+	struct timer follow; /* to see which user COMMAND is */
+	nsec pause;
+	unsigned user; /* the directory's */
 };
 
 /* Make the socket. Returns 0, or -1 with errno. */

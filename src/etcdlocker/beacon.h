@@ -4,6 +4,7 @@
 #define ETCDLOCKER_BEACON_H
 
 #include "base/clock.h"
+#include "child/private_dir.h"
 #include "child/spawn.h"
 
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ struct beacon {
 	_Atomic pid_t keeper;         /* 0: none */
 	struct spawn_failure failure; /* between the keeper and what it starts */
 	_Atomic pid_t leader;         /* COMMAND, and its process group; 0: not started */
+	char private_dir[PRIVATE_DIR];   /* made for COMMAND's messages, to be removed; "": none */
 	_Atomic int64_t create_revision; /* of OWNER_KEY; 0: nothing in etcd to release */
 	char owner_key[];
 };

@@ -551,6 +551,8 @@ command_init(struct command *command, struct setup *setup, struct loop *loop, co
 	command->child_fd = -1;
 	pinger_init(command);
 	command->listener = (struct notify){ .heard = on_heard, .arg = command };
+	if (setup->options->ping == PING_WAY_NOTIFY)
+		command->listener.dir = setup->link->shared->private_dir;
 	timer_init(&command->grace, on_grace_over, command);
 	timer_init(&command->kill, on_kill, command);
 	timer_init(&command->cgroup, on_cgroup, command);

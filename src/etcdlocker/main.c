@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* Of our own, at most at a time: connections to etcd, events and timers, the ping channel. Found out after the lock is
@@ -34,6 +36,14 @@ finish_stdout(void)
 	return EXIT_NOT_ACQUIRED;
 }
 
+/* Setuid, setgid or with capabilities of the file's: whoever may run us would run anything as that user. */
+static bool
+is_privileged_file(void)
+{
+	return getuid() != geteuid() || getgid() != getegid() ||
+	    (getauxval(AT_SECURE) != 0 && getxattr("/proc/self/exe", "security.capability", NULL, 0) > 0);
+}
+
 /* What the command line asks for. */
 static int
 obey(enum options_result asked, struct options *options, const char *why, char *words, size_t words_len)
@@ -51,6 +61,9 @@ obey(enum options_result asked, struct options *options, const char *why, char *
 		.words = words,
 		.words_len = words_len };
 
+	if (is_privileged_file())
+		return say_usage_error("installed setuid, setgid or with capabilities: whoever may run it could run "
+				       "anything so; install it without");
 	if (asked == OPTIONS_STATUS || asked == OPTIONS_RUN) {
 		if (password_ask(options, question) == -1)
 			return say_usage_error(question);

@@ -342,6 +342,7 @@ sentinel_run(struct setup *setup)
 	if (chdir("/") == -1)
 		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
 	code = guard(&sentinel);
+	private_dir_remove(link->shared->private_dir);
 	for (int tries = 0; service_relay(setup->service) && tries < BUSY_TRIES; tries++)
 		(void)poll(NULL, 0, BUSY_PAUSE_MS);
 	if (atomic_load(&link->shared->cgroup) != 0) {

@@ -158,6 +158,44 @@ check(
     $notify->('loads', 7, undef, 'sleep 4; say_it("WATCHDOG=1"); exit 7', '--ping-start', '10s'),
 );
 
+{
+    # Where its life hangs on it, nobody else can fill the socket.
+    my $watched = start_locker(['-k', '/ping/private', '--ping=sd_notify', '-t', 60, '--', $^X, '-e', '$| = 1; print "$ENV{NOTIFY_SOCKET}\n"; sleep 100']);
+    wait_until(sub { slurp($watched->{out}) =~ /\n/ }, 10, 'its address');
+    my ($path) = slurp($watched->{out}) =~ m{^(/.*)/notify$}m;
+    ok defined $path, 'the socket is in a directory' or diag slurp($watched->{out});
+    is((stat $path)[2] & 0777, 0700, 'which is nobody else\'s');
+    kill 'TERM', $watched->{pid};
+    finish($watched);
+    ok !-e $path, 'and gone at the end';
+    $watched = start_locker(['-k', '/ping/private', '--ping=sd_notify', '-t', 60, '--', $^X, '-e', '$| = 1; print "$ENV{NOTIFY_SOCKET}\n"; sleep 100']);
+    wait_until(sub { slurp($watched->{out}) =~ /\n/ }, 10, 'its address');
+    ($path) = slurp($watched->{out}) =~ m{^(/.*)/notify$}m;
+    kill 'KILL', (family_of($watched))[0];
+    is finish($watched), 2, 'a supervisor that is killed';
+    ok !-e $path, 'leaves none behind';
+    SKIP: {
+        skip 'not root', 1 if $> != 0;
+        my $daemon = run_locker(['-k', '/ping/user', '--ping=sd_notify', '-t', 6, '-r', 1, '--', $^X, '-MSocket', '-e',
+            '$) = "65534 65534"; $( = 65534; ($<, $>) = (65534, 65534); for (1 .. 30) { socket my $s, AF_UNIX, SOCK_DGRAM, 0; send $s, "WATCHDOG=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET}); select undef, undef, undef, 0.3 } exit 7'], seconds => 40);
+        is $daemon->{code}, 7, 'a daemon that becomes another user reaches it all the same' or diag $daemon->{stderr};
+    }
+}
+SKIP: {
+    skip 'not root', 2 if $> != 0;
+    # Its own file system may know no such bit.
+    my $copy = "$dir/setuid";
+    system 'cp', $locker, $copy;
+    chmod 0755, $dir;
+    chmod 04755, $copy;
+    chown 1, 1, $copy;
+    chmod 04755, $copy;
+    my $run = run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', $copy, '-k', '/x', '--', 'true']);
+    skip 'no setuid programs here', 2 if $run->{stderr} !~ /setuid/ && system("findmnt -n -o OPTIONS --target '$dir' | grep -q nosuid") == 0;
+    is $run->{code}, 64, 'installed setuid, it does nothing';
+    like $run->{stderr}, qr/^etcdlocker: installed setuid, setgid or with capabilities/, 'and says so';
+}
+
 # --- the examples ---
 
 {
