@@ -98,8 +98,8 @@ on_done(void *arg, const struct http_response *response)
 	/* Sent before another answer said where etcd's API is. */
 	if (verdict == CALL_UNUSABLE && attempt->beta != call->client->beta)
 		verdict = CALL_RETRY;
-	if (response->error == NULL)
-		attempt->endpoint->unusable = verdict == CALL_UNUSABLE;
+	if (response->error == NULL || response->foreign)
+		attempt->endpoint->unusable = response->foreign || verdict == CALL_UNUSABLE;
 	if (verdict == CALL_DONE) {
 		call_stop(call);
 		return;

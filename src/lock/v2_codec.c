@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "net/http.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -170,7 +171,7 @@ v2_judge(long status, const char *body, size_t len, struct v2_answer *answer, ch
 	text[0] = '\0';
 	if (json_is_object(object))
 		judge_object(status, object, answer, text);
-	if (answer->verdict == V2_NOT_ETCD && status >= 500) {
+	if (answer->verdict == V2_NOT_ETCD && http_status_is_transient(status)) {
 		answer->verdict = V2_TRANSIENT;
 		snprintf(text, V2_TEXT, "HTTP status %ld: %.100s", status, body);
 	} else if (answer->verdict == V2_NOT_ETCD) {

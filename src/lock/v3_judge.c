@@ -2,6 +2,7 @@
  * text; never on the HTTP status alone, which differs between versions. */
 #include "base/log.h"
 #include "lock/v3_codec.h"
+#include "net/http.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +69,7 @@ judge_code(long status, json_int_t code, const char *text)
 			return V3_NO_SPACE;
 		return strstr(text, "too many requests") != NULL ? V3_TRANSIENT : V3_REFUSED;
 	default:
-		return status >= 500 ? V3_TRANSIENT : V3_REFUSED;
+		return http_status_is_transient(status) ? V3_TRANSIENT : V3_REFUSED;
 	}
 }
 
@@ -128,7 +129,7 @@ v3_judge(long status, const char *body, size_t len, json_t **answer, char text[V
 		snprintf(text, V3_TEXT,
 		    "etcd's JSON gateway takes no client certificate with a common name (CN) while users are on: use one "
 		    "without, and a user's name and password");
-	} else if (status >= 500) {
+	} else if (http_status_is_transient(status)) {
 		verdict = V3_TRANSIENT;
 		snprintf(text, V3_TEXT, "HTTP status %ld: %.100s", status, body);
 	} else if (status == 200 && json_is_object(object) && has_header(object)) {
@@ -136,7 +137,9 @@ v3_judge(long status, const char *body, size_t len, json_t **answer, char text[V
 		return V3_OK;
 	} else {
 		snprintf(text, V3_TEXT, "no etcd v3 JSON API (/v3) there: HTTP status %ld, \"%.80s\"%s", status, body,
-		    status == 404 ? "; etcd 3.4 or later has it, but for --enable-grpc-gateway=false" : "");
+		    status == 404
+			? "; etcd 3.4 or later has it, but not its grpc-proxy, nor etcd with --enable-grpc-gateway=false"
+			: "");
 	}
 	log_printable(text);
 	json_decref(object);

@@ -38,6 +38,8 @@ request_free(struct http_request *request)
 	free(request);
 }
 
+#define GRPC_ALONE "; a port of gRPC alone? Its HTTP is at the address of etcd's --listen-client-http-urls"
+
 /* What to look at, where libcurl's text does not say it. */
 static const char *
 hint(CURLcode code, const char *text, bool https, bool served)
@@ -51,10 +53,14 @@ hint(CURLcode code, const char *text, bool https, bool served)
 		return "; cert and cert-key must be PEM and belong together, the key without a pass phrase";
 	case CURLE_SSL_CACERT_BADFILE:
 		return "; cacert must be PEM";
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return GRPC_ALONE;
 	case CURLE_GOT_NOTHING:
 		return https || served ? "" : "; does it want https?";
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_RECV_ERROR:
+		if (strstr(text, "application protocol") != NULL)
+			return GRPC_ALONE;
 		if (strstr(text, "alert") != NULL)
 			return "; it does not take our client certificate (cert), or wants one";
 		return https && code == CURLE_SSL_CONNECT_ERROR ? "; does it want http?" : "";
@@ -185,6 +191,8 @@ request_finish(struct http_request *request, CURLcode code)
 		curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &request_size);
 		response.sent = request_size > 0;
 		response.closed = code == CURLE_GOT_NOTHING;
+		/* As libcurl calls what has no status line. */
+		response.foreign = code == CURLE_UNSUPPORTED_PROTOCOL;
 		describe_failure(request, code, failure, sizeof(failure));
 		response.error = failure;
 	} else {

@@ -19,11 +19,19 @@ struct http_request;
 struct http_response {
 	const char *error; /* why no answer came, or NULL: the rest is valid. Ends with a system's text */
 	bool sent;         /* with an error: the server may have got the request all the same */
+	bool foreign;      /* with an error: what came is no HTTP/1 */
 	bool closed;       /* with an error: the server has closed the connection instead of an answer */
 	long status;       /* HTTP status, 100 to 999 */
 	const char *body;  /* NUL-terminated; empty for a stream, whose bytes went to on_data */
 	size_t len;
 };
+
+/* True for statuses of servers and proxies that are busy, or have lost what is behind them: it may work later. */
+static inline bool
+http_status_is_transient(long status)
+{
+	return status >= 500 || status == 408 || status == 425 || status == 429;
+}
 
 /* So many requests are under way at a time to one server; others wait in their order. */
 #define HTTP_LANE 32

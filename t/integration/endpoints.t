@@ -113,6 +113,40 @@ SKIP: {
     like run([$locker, '-e', fake_server(sub { '' }), '-k', $key, '--connect-timeout', '300ms', '--', 'true'])->{stderr}, qr/does it want https\?/, 'of a server that never answered one may';
 }
 
+# --- a port of gRPC alone, and proxies ---
+
+{
+    # What gRPC's server says to anybody: its settings, as HTTP/2 has them.
+    my $grpc = fake_server(sub { "\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0" });
+    my $run = run([$locker, '-e', $grpc, '-k', $key, '--', 'true'], seconds => 20);
+    is $run->{code}, 1, 'a port that speaks gRPC alone';
+    like $run->{stderr}, qr/a port of gRPC alone\? Its HTTP is at the address of etcd's --listen-client-http-urls/, 'is recognised';
+    cmp_ok $run->{seconds}, '<', 10, 'at once, not when etcd would have had its time';
+    like run([$locker, '-e', fake_server(sub { json("404 page not found\n", '404 Not Found') }), '-k', $key, '--', 'true'])->{stderr}, qr/not its grpc-proxy/, 'nor has a grpc-proxy what we need';
+    my $etcd = etcd_start();
+    my $real = etcd_endpoint();
+    for my $status ('408 Request Timeout', '429 Too Many Requests', '502 Bad Gateway', '503 Service Unavailable', '504 Gateway Time-out') {
+        my $count = "$dir/count-" . substr $status, 0, 3;
+        # Busy for three requests, then as etcd has it.
+        my $busy = fake_server(sub {
+            my ($path, $body) = @_;
+            spew($count, slurp($count) . '.');
+            return length slurp($count) <= 3 ? json('<html>busy</html>', $status) : relay($real, $path, $body);
+        });
+        my $through = run([$locker, '-e', $busy, '-k', $key, '--', 'true']);
+        is $through->{code}, 0, "$status at the start goes by" or diag $through->{stderr};
+    }
+    etcd_stop($etcd);
+}
+
+sub relay {
+    my ($endpoint, $path, $body) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => $endpoint) or return '';
+    print $socket "POST $path HTTP/1.0\r\nContent-Length: ", length $body, "\r\n\r\n$body";
+    my ($head, $answer) = split /\r\n\r\n/, Etcdlocker::Test::answer_of($socket, 5), 2;
+    return json($answer, $head =~ m{^HTTP/1\.\d (.*?)\r}s);
+}
+
 # --- an etcd that takes its time for every answer ---
 
 {
