@@ -65,7 +65,7 @@ sub ask {
 # --- an etcd that comes back at another address, under the same name ---
 
 SKIP: {
-    skip 'no root, or no mount namespace, for a /etc/hosts of our own', 4 if $> != 0 || system('unshare -m true 2>/dev/null') != 0;
+    skip 'no /etc/hosts that another one can stand in for', 4 if !can_stand_in('/etc/hosts');
     my $etcd = etcd_start();
     my $real = etcd_endpoint();
     my $before = proxy_start($real, undef, address => '127.0.0.2');

@@ -85,7 +85,7 @@ is run([$locker, '-k', $key, '--', 'true'], env => { ETCDCTL_ENDPOINTS => 'http:
 # --- a name with several addresses, one of which takes connections and is silent ---
 
 SKIP: {
-    skip 'no root for a /etc/hosts of our own', 3 if $> != 0;
+    skip 'no /etc/hosts that another one can stand in for', 3 if !can_stand_in('/etc/hosts');
     # The resolver puts 127.0.0.1 first (RFC 6724, rule 9).
     my $silent = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', LocalPort => 0) or die "no port: $!";
     my $port = $silent->sockport;

@@ -7,9 +7,12 @@ use Test::More;
 
 etcd_need();
 plan skip_all => 'not root: the soak needs network namespaces' if $> != 0;
+my $trial = "eltest$$";
 plan skip_all => 'no network namespaces: install iproute2, and be allowed to make them'
-    if system('ip netns add eltest 2>/dev/null') != 0;
-system('ip', 'netns', 'del', 'eltest');
+    if system("ip netns add $trial 2>/dev/null") != 0;
+my $linked = system("ip -n $trial link add br0 type bridge 2>/dev/null && ip -n $trial link add va type veth peer name vb 2>/dev/null") == 0;
+system('ip', 'netns', 'del', $trial);
+plan skip_all => 'no bridge, or no veth, to be had in a network namespace: this kernel has none, or they must not be made' if !$linked;
 
 for my $seed (11, 12) {
     my $soak = run([$^X, "$ENV{SOURCE_DIR}/t/soak", '--seconds', 25, '--seed', $seed], seconds => 150);

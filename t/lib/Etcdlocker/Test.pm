@@ -16,7 +16,7 @@ use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 our @EXPORT = qw(
     $dir $locker $probe @etcdctl_flags free_port etcd_start etcd_stop etcd_need etcd_has_v2 cluster_start cluster_leader cluster_ready member_start etcdctl etcdctl_cmd keys_left leases_left
     etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of family_of now
-    npm_program
+    npm_program can_stand_in
 );
 
 our $dir = tempdir('etcdlocker-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -102,6 +102,12 @@ sub family_of {
     my ($keeper) = children_of($supervisor);
     my ($command) = children_of($keeper);
     return ($supervisor, $keeper, $command);
+}
+
+# True where a file can stand in for PLACE in a mount namespace: not in every container, and not where there is no PLACE.
+sub can_stand_in {
+    my ($place) = @_;
+    return $> == 0 && system("unshare -m mount --bind /dev/null '$place' 2>/dev/null") == 0;
 }
 
 # Starts COMMAND in the background: { pid, out, err } with the names of files. Options: stdin, a file; env, a hash;
