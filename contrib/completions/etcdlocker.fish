@@ -1,7 +1,8 @@
 # fish completion for etcdlocker(1)
 # Behind -- or the first word that is no option it is the command's own business.
-complete -c etcdlocker -x -a '(__fish_complete_subcommand --fcs-skip=1 -e --etcd -i --id -k --key -t --ttl -r --refresh -w --wait -E --conflict-exit-code --connect-timeout -g --grace -s --signal --rewrite-signal --ready --notify-fd --lock-delay --renew --api --cacert --cert --cert-key --tls-server-name --user --password-file --ping-start)'
+complete -c etcdlocker -x -a '(__fish_complete_subcommand --fcs-skip=1 -e --etcd --discovery-srv -i --id -k --key -t --ttl -r --refresh -w --wait -E --conflict-exit-code --connect-timeout -g --grace -s --signal --rewrite-signal --ready --notify-fd --lock-delay --renew --api --cacert --cert --cert-key --tls-server-name --user --password-file --ping-start)'
 complete -c etcdlocker -s e -l etcd -x -d 'endpoints of etcd'
+complete -c etcdlocker -l discovery-srv -x -d 'endpoints from the DNS SRV records of a domain'
 complete -c etcdlocker -s i -l id -x -d 'who we are, for people to read'
 complete -c etcdlocker -s k -l key -x -d "the lock's key"
 complete -c etcdlocker -s t -l ttl -x -d 'lease length'

@@ -232,6 +232,10 @@ static const struct option_row table[] = {
 	    .argument = "HOST:PORT[,...]",
 	    .setting = "endpoints",
 	    .help = "endpoints of etcd; localhost:2379" },
+	{ .name = "discovery-srv",
+	    .argument = "DOMAIN",
+	    .setting = "discovery-srv",
+	    .help = "endpoints from the domain's DNS SRV records" },
 	{ .name = "id",
 	    .letter = 'i',
 	    .argument = "VALUE",
@@ -529,19 +533,10 @@ take_command(struct options *options, char *const words[], size_t count)
 	return 0;
 }
 
-static bool
-given_setting(const bool given[ROWS], const char *setting)
-{
-	for (size_t i = 0; i < ROWS; i++)
-		if (given[i] && table[i].setting != NULL && strcmp(table[i].setting, setting) == 0)
-			return true;
-	return false;
-}
-
 enum options_result
 options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_WHY])
 {
-	bool given[ROWS] = { false };
+	bool given[ROWS] = { false }, key_given;
 	enum options_result result;
 
 	*options =
@@ -554,6 +549,7 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 	result = parse_words(options, argc, argv, given, why);
 	if (result != OPTIONS_RUN)
 		return result;
+	key_given = etcdlock_config_key(options->config) != NULL;
 	if (parse_environment(options, given, why) == -1)
 		return OPTIONS_WRONG;
 	options->key = etcdlock_config_key(options->config);
@@ -561,7 +557,7 @@ options_parse(struct options *options, int argc, char *argv[], char why[OPTIONS_
 		hint_no_key(argv + optind, why);
 		return OPTIONS_WRONG;
 	}
-	if (!given_setting(given, "key") && hint_key_of_parent(options->key, why))
+	if (!key_given && hint_key_of_parent(options->key, why))
 		return OPTIONS_WRONG;
 	if (!options->status && optind >= argc) {
 		snprintf(why, OPTIONS_WHY,

@@ -39,8 +39,10 @@ call_failed(struct call *call, const struct call_trouble *trouble)
 	call->failures++;
 	if (trouble->endpoint != NULL)
 		endpoints_failed(client->endpoints, trouble->endpoint);
-	if (call->failures % client->endpoints->count == 0)
+	if (call->failures % endpoints_count(client->endpoints) == 0) {
+		client_rediscover(client);
 		delay = backoff_next(&call->backoff);
+	}
 	if (in_flight(call) == 0 || !timer_armed(&call->next))
 		timer_arm(client->loop, &call->next, clock_add(clock_now(), delay));
 	delay = call->next.at - clock_now();
@@ -116,7 +118,7 @@ on_done(void *arg, const struct http_response *response)
 static nsec
 try_limit(const struct call *call, const struct endpoint *endpoint)
 {
-	nsec limit = call->try_limit / 2 * (nsec)(2 + call->failures / call->client->endpoints->count);
+	nsec limit = call->try_limit / 2 * (nsec)(2 + call->failures / endpoints_count(call->client->endpoints));
 
 	if (limit < 2 * endpoint->latency)
 		limit = 2 * endpoint->latency;

@@ -4,17 +4,64 @@
 #include "lock/cluster.h"
 #include "lock/config.h"
 #include "lock/watches.h"
+#include "net/discovery.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void
+on_discovered(void *arg, const struct srv_answer *answer)
+{
+	struct etcdlock_client *client = arg;
+
+	if (answer->count == 0) {
+		log_msg(&client->log, LEVEL_DEBUG, "no endpoints: %s", answer->error);
+		return;
+	}
+	endpoints_learn(client->endpoints, answer, client->server_name);
+	for (size_t i = 0; i < answer->count; i++)
+		log_msg(&client->log, LEVEL_DEBUG, "endpoint by its SRV record: %s://%s:%u",
+		    answer->https ? "https" : "http", answer->targets[i].host, answer->targets[i].port);
+}
+
+/* Returns 0, or -1 with WHY set where it is not a lack of memory. */
+static int
+set_endpoints(struct etcdlock_client *client, const struct etcdlock_config *config, char *why, size_t size)
+{
+	const char *domain = config->discovery_srv;
+	char wrong[ENDPOINTS_ERROR];
+
+	if (domain == NULL) {
+		client->endpoints = endpoints_parse(config->endpoints, &config->tls, wrong);
+		if (client->endpoints != NULL)
+			endpoints_shuffle(client->endpoints);
+		else
+			snprintf(why, size, "%s", wrong);
+		return client->endpoints == NULL ? -1 : 0;
+	}
+	client->endpoints = endpoints_of_domain(domain);
+	/* As etcdctl has it: who answers for a name of the domain's must prove that it is of the domain. */
+	client->server_name = strdup(config->tls.server_name != NULL ? config->tls.server_name : domain);
+	client->discovery = discovery_new(client->loop, domain, tls_is_set(&config->tls), on_discovered, client);
+	if (client->endpoints == NULL || client->server_name == NULL || client->discovery == NULL)
+		return -1;
+	discovery_look(client->discovery);
+	return 0;
+}
+
+void
+client_rediscover(struct etcdlock_client *client)
+{
+	if (client->discovery != NULL)
+		discovery_look(client->discovery);
+}
 
 struct etcdlock_client *
 etcdlock_client_new(struct event_base *base, const struct etcdlock_config *config, etcdlock_log_fn log, void *log_arg,
     char *why, size_t size)
 {
 	struct etcdlock_client *client = calloc(1, sizeof(*client));
-	char wrong[ENDPOINTS_ERROR];
 
 	snprintf(why, size, "no memory, or too few descriptors (ulimit -n), for a client of etcd");
 	if (client == NULL)
@@ -28,14 +75,8 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 		snprintf(why, size, "user '%.64s' has no password", config->user);
 		goto fail;
 	}
-	client->endpoints = endpoints_parse(config->endpoints, &config->tls, wrong);
-	if (client->endpoints == NULL) {
-		snprintf(why, size, "%s", wrong);
-		goto fail;
-	}
-	endpoints_shuffle(client->endpoints);
 	client->loop = loop_new(base);
-	if (client->loop == NULL)
+	if (client->loop == NULL || set_endpoints(client, config, why, size) == -1)
 		goto fail;
 	client->http = http_new(client->loop, &config->tls);
 	if (client->http == NULL)
@@ -120,6 +161,8 @@ etcdlock_client_free(struct etcdlock_client *client)
 	cluster_free(client->cluster);
 	watches_free(client->watches);
 	http_free(client->http);
+	discovery_free(client->discovery);
+	free(client->server_name);
 	loop_free(client->loop);
 	endpoints_free(client->endpoints);
 	free(client);

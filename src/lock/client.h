@@ -22,7 +22,9 @@ struct etcdlock_client {
 	bool found;        /* there is an etcd there */
 	struct watches *watches;
 	struct cluster *cluster;
-	size_t locks; /* that share it */
+	struct discovery *discovery; /* of ENDPOINTS; NULL: they were given */
+	char *server_name;           /* that those of https have in their certificates, where they are discovered */
+	size_t locks;                /* that share it */
 	struct logger log;
 };
 
@@ -30,6 +32,9 @@ struct etcdlock_client {
  * auth_reject(); NULL: the request does not say. Returns NULL when memory is short. */
 __attribute__((warn_unused_result)) struct http_request *client_send(struct etcdlock_client *client,
     struct endpoint *endpoint, const char *path, const struct http_spec *spec, unsigned *token);
+
+/* All endpoints have failed: where they were discovered, see whether there are others by now. */
+void client_rediscover(struct etcdlock_client *client);
 
 /* HTTP status STATUS was answered where no etcd seems to be: true where another try makes sense, for etcd 3.3 has its
  * API under another name (and later versions there, too). */

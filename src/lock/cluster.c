@@ -96,7 +96,7 @@ cluster_probe(struct cluster *cluster, bool anew)
 			.on_done = on_answer,
 			.arg = question };
 
-		if (question->endpoint->cluster != 0 || question->request != NULL ||
+		if (question->endpoint->gone || question->endpoint->cluster != 0 || question->request != NULL ||
 		    question->endpoint == endpoints_current(client->endpoints))
 			continue;
 		question->request = client_send(client, question->endpoint, "/v3/maintenance/status", &spec, NULL);
@@ -136,7 +136,7 @@ cluster_is_split(const struct cluster *cluster, char *text, size_t size)
 	for (size_t i = 0; i < endpoints->count; i++) {
 		const struct endpoint *one = &endpoints->list[i];
 
-		if (one->cluster == 0)
+		if (one->gone || one->cluster == 0)
 			continue;
 		if (first == NULL)
 			first = one;
@@ -161,12 +161,12 @@ cluster_new(struct etcdlock_client *client)
 	cluster->client = client;
 	TAILQ_INIT(&cluster->waiters);
 	timer_init(&cluster->limit, on_limit, cluster);
-	cluster->questions = calloc(client->endpoints->count, sizeof(*cluster->questions));
+	cluster->questions = calloc(client->endpoints->room, sizeof(*cluster->questions));
 	if (cluster->questions == NULL) {
 		free(cluster);
 		return NULL;
 	}
-	for (size_t i = 0; i < client->endpoints->count; i++)
+	for (size_t i = 0; i < client->endpoints->room; i++)
 		cluster->questions[i] =
 		    (struct question){ .cluster = cluster, .endpoint = &client->endpoints->list[i] };
 	return cluster;

@@ -76,6 +76,16 @@ set_endpoints(struct etcdlock_config *config, const char *value, const struct co
 }
 
 static int
+set_discovery(struct etcdlock_config *config, const char *value, const struct complaint *why)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+
+	if (value[0] == '\0' || value[0] == '.' || strlen(value) > 200 || value[strspn(value, good)] != '\0')
+		return complain(why, "'%.64s' is no domain, such as example.org", value);
+	return set_text(&config->discovery_srv, value, why);
+}
+
+static int
 set_id(struct etcdlock_config *config, const char *value, const struct complaint *why)
 {
 	if (value[0] == '\0')
@@ -328,6 +338,7 @@ set_insecure(struct etcdlock_config *config, const char *value, const struct com
 
 static const struct setting settings[CONFIG_SETTINGS] = {
 	{ "endpoints", "ETCD_LOCK_HOST", "ETCDCTL_ENDPOINTS", set_endpoints },
+	{ "discovery-srv", "ETCD_LOCK_DISCOVERY_SRV", "ETCDCTL_DISCOVERY_SRV", set_discovery },
 	{ "id", "ETCD_LOCK_ID", NULL, set_id },
 	{ "key", "ETCD_LOCK_KEY", NULL, set_key },
 	{ "ttl", "ETCD_LOCK_TTL", NULL, set_ttl },
@@ -387,6 +398,7 @@ etcdlock_config_free(struct etcdlock_config *config)
 	if (config == NULL)
 		return;
 	free(config->endpoints);
+	free(config->discovery_srv);
 	free(config->key);
 	free(config->id);
 	free(config->user);
@@ -449,9 +461,14 @@ etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size)
 	bool done[CONFIG_SETTINGS];
 
 	memcpy(done, config->given, sizeof(done));
+	/* There are two ways to say where etcd is: one that was set beats the variables of both. */
+	if (done[find("endpoints") - settings] || done[find("discovery-srv") - settings])
+		done[find("endpoints") - settings] = done[find("discovery-srv") - settings] = true;
 	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
 		if (from_variable(config, &settings[i], settings[i].variable, &done[i], why, size) == -1)
 			return -1;
+	if (done[find("endpoints") - settings] || done[find("discovery-srv") - settings])
+		done[find("endpoints") - settings] = done[find("discovery-srv") - settings] = true;
 	/* etcdctl's key is for etcdctl's certificate. */
 	if (config->tls.cert != NULL)
 		done[find("cert-key") - settings] = true;
@@ -479,6 +496,8 @@ etcdlock_config_wants_password(const struct etcdlock_config *config)
 static const char *
 check_pairs(const struct etcdlock_config *config)
 {
+	if (config->given[find("endpoints") - settings] && config->given[find("discovery-srv") - settings])
+		return "there are endpoints, and a domain to find them in: set one of endpoints and discovery-srv";
 	if (config->tls.cert_key != NULL && config->tls.cert == NULL)
 		return "there is a key of a client certificate, but no certificate: set cert, too";
 	if (config->password_file != NULL && config->user == NULL)

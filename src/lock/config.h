@@ -6,7 +6,7 @@
 #include "lock/timing.h"
 #include "net/tls.h"
 
-#define CONFIG_SETTINGS 19
+#define CONFIG_SETTINGS 20
 
 enum renewal {
 	RENEW_RAFT,     /* each time a new lease, and the key moved to it: survives etcd's stale leaders */
@@ -15,6 +15,7 @@ enum renewal {
 
 struct etcdlock_config {
 	char *endpoints, *key, *id; /* KEY is NULL until it is set */
+	char *discovery_srv;        /* a domain, whose SRV records say where etcd is; NULL: ENDPOINTS do */
 	char *user;                 /* NULL: nobody */
 	char *password;             /* a secret; NULL: none yet */
 	char *password_file;        /* that it is from, and where it may change; or NULL */

@@ -74,11 +74,11 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *
  *   endpoints        HOST:PORT, HOST, [V6]:PORT, http://..., https://... or unix:///PATH; several with commas between
  *                    them; localhost:2379
- *   key              the lock's name in etcd; there is no default
- *   id               who we are, for people to read; the host name
- *   ttl              the lease's length, whole seconds; 60
- *   refresh          the renewal period; half the TTL
- *   wait             give up waiting for the lock after this long, 0: at once; "never"
+ *   discovery-srv    a domain, whose SRV records (_etcd-client-ssl._tcp, else _etcd-client._tcp) say where etcd is;
+ * looked up again when no endpoint answers. With cacert, cert or the like only those of https count, and certificates
+ * are to be issued to the domain, as for etcdctl key              the lock's name in etcd; there is no default id who
+ * we are, for people to read; the host name ttl              the lease's length, whole seconds; 60 refresh          the
+ * renewal period; half the TTL wait             give up waiting for the lock after this long, 0: at once; "never"
  *   connect-timeout  how long every endpoint may be out of reach, before the lock is in the queue; 30s,
  *                    and 5s where wait is 0
  *   grace            how long before the deadline ETCDLOCK_EXPIRING comes; 8s, or what fits
@@ -108,11 +108,12 @@ void etcdlock_config_free(struct etcdlock_config *config);
  * a sentence about the value that says what would work. */
 int etcdlock_config_set(struct etcdlock_config *config, const char *name, const char *value, char *why, size_t size);
 
-/* Take what was not set by hand from the variables of etcdlocker(1): ETCD_LOCK_HOST, ETCD_LOCK_ID, ETCD_LOCK_KEY,
+/* Take what was not set by hand from the variables of etcdlocker(1): ETCD_LOCK_HOST,
+ * ETCD_LOCK_DISCOVERY_SRV, ETCD_LOCK_ID, ETCD_LOCK_KEY,
  * ETCD_LOCK_TTL, ETCD_LOCK_REFRESH, ETCD_LOCK_API, ETCD_LOCK_CACERT, ETCD_LOCK_CERT, ETCD_LOCK_CERT_KEY,
  * ETCD_LOCK_TLS_SERVER_NAME, ETCD_LOCK_USER, ETCD_LOCK_PASSWORD_FILE and ETCD_LOCK_PASSWORD; where there is none of a
- * setting from etcdctl's: ETCDCTL_ENDPOINTS, ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY, ETCDCTL_USER and
- * ETCDCTL_PASSWORD. An empty variable is an unset one. Returns as etcdlock_config_set(). */
+ * setting from etcdctl's: ETCDCTL_ENDPOINTS, ETCDCTL_DISCOVERY_SRV, ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY,
+ * ETCDCTL_USER and ETCDCTL_PASSWORD. An empty variable is an unset one. Returns as etcdlock_config_set(). */
 int etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size);
 
 /* The user whose password is missing; NULL: none is. No client can be made without. */

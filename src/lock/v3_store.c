@@ -42,7 +42,8 @@ is_our_cluster_gone(const struct v3 *v3)
 	const struct endpoints *endpoints = v3->lock->client->endpoints;
 
 	for (size_t i = 0; i < endpoints->count; i++)
-		if (endpoints->list[i].cluster == v3->cluster || endpoints->list[i].cluster == 0)
+		if (!endpoints->list[i].gone &&
+		    (endpoints->list[i].cluster == v3->cluster || endpoints->list[i].cluster == 0))
 			return false;
 	return true;
 }

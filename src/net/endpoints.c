@@ -3,6 +3,7 @@
 #include "base/strbuf.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,8 @@ endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERRO
 		commas += *c == ',';
 	if (endpoints != NULL)
 		endpoints->list = calloc(commas + 1, sizeof(*endpoints->list));
+	if (endpoints != NULL)
+		endpoints->room = commas + 1;
 	if (copy == NULL || endpoints == NULL || endpoints->list == NULL) {
 		snprintf(why, ENDPOINTS_ERROR, "no memory for the list of endpoints");
 		goto fail;
@@ -186,17 +189,101 @@ fail:
 	return NULL;
 }
 
+static void
+endpoint_clear(struct endpoint *endpoint)
+{
+	free(endpoint->name);
+	free(endpoint->url);
+	free(endpoint->unix_socket);
+	free(endpoint->connect_to);
+	*endpoint = (struct endpoint){ 0 };
+}
+
+/* How many are there at most, with those that have gone. */
+#define ROOM 64
+
+struct endpoints *
+endpoints_of_domain(const char *domain)
+{
+	struct endpoints *endpoints = calloc(1, sizeof(*endpoints));
+
+	if (endpoints != NULL)
+		endpoints->list = calloc(ROOM, sizeof(*endpoints->list));
+	if (endpoints != NULL && endpoints->list != NULL) {
+		endpoints->room = ROOM;
+		endpoints->count = 1;
+		endpoints->list[0].name = str_printf("the SRV records of %s", domain);
+		/* No host can have this name. */
+		endpoints->list[0].url = str_printf("http://_etcd-client._tcp.%s:" DEFAULT_PORT, domain);
+		if (endpoints->list[0].name != NULL && endpoints->list[0].url != NULL)
+			return endpoints;
+	}
+	endpoints_free(endpoints);
+	return NULL;
+}
+
+/* The one of NAME, new where it is not there yet; NULL: there is no room. */
+static struct endpoint *
+find_or_add(struct endpoints *endpoints, const struct srv_target *target, bool https, const char *server_name)
+{
+	char name[sizeof(target->host) + 16];
+	struct endpoint *endpoint = endpoints->list;
+	const char *wrong;
+
+	snprintf(name, sizeof(name), "%s://%s:%u", https ? "https" : "http", target->host, target->port);
+	for (; endpoint < endpoints->list + endpoints->count; endpoint++)
+		if (strcmp(endpoint->name, name) == 0)
+			return endpoint;
+	if (endpoints->count == endpoints->room)
+		return NULL;
+	wrong = endpoint_parse(
+	    endpoint, name, &(struct tls){ .server_name = https ? (char *)(uintptr_t)server_name : NULL });
+	if (wrong == NULL) {
+		endpoints->count++;
+		return endpoint;
+	}
+	endpoint_clear(endpoint);
+	return NULL;
+}
+
+void
+endpoints_learn(struct endpoints *endpoints, const struct srv_answer *answer, const char *server_name)
+{
+	struct endpoint *found[SRV_TARGETS];
+	size_t count = 0, at = endpoints->current;
+
+	for (size_t i = 0; i < answer->count; i++) {
+		found[count] = find_or_add(endpoints, &answer->targets[i], answer->https, server_name);
+		count += found[count] != NULL;
+	}
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < endpoints->count; i++)
+		endpoints->list[i].gone = true;
+	for (size_t i = 0; i < count; i++)
+		found[i]->gone = false;
+	/* A fleet with one domain is to spread over the members. */
+	if (endpoints->list[at].gone)
+		endpoints->current = (size_t)(found[random_uint64() % count] - endpoints->list);
+}
+
+size_t
+endpoints_count(const struct endpoints *endpoints)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < endpoints->count; i++)
+		count += !endpoints->list[i].gone;
+	return count;
+}
+
 void
 endpoints_free(struct endpoints *endpoints)
 {
 	if (endpoints == NULL)
 		return;
-	for (size_t i = 0; i < endpoints->count; i++) {
-		free(endpoints->list[i].name);
-		free(endpoints->list[i].url);
-		free(endpoints->list[i].unix_socket);
-		free(endpoints->list[i].connect_to);
-	}
+	for (size_t i = 0; i < endpoints->count; i++)
+		endpoint_clear(&endpoints->list[i]);
 	free(endpoints->list);
 	free(endpoints);
 }
@@ -213,14 +300,14 @@ endpoints_next(struct endpoints *endpoints, size_t ahead)
 	const nsec recent = clock_now() - ILL_FOR;
 	size_t count = endpoints->count;
 
-	ahead %= count;
+	ahead %= endpoints_count(endpoints);
 	for (int ill = 0; ill <= 1; ill++)
 		for (size_t i = 0; i < count; i++) {
 			struct endpoint *endpoint = &endpoints->list[(endpoints->current + i) % count];
 			/* The current one is the first choice even so: all may be ill. */
 			bool late = i > 0 && endpoint->failed != 0 && endpoint->failed > recent;
 
-			if (late == ill && ahead-- == 0)
+			if (!endpoint->gone && late == ill && ahead-- == 0)
 				return endpoint;
 		}
 	return endpoints_current(endpoints);
@@ -230,6 +317,8 @@ void
 endpoints_worked(struct endpoints *endpoints, struct endpoint *endpoint)
 {
 	endpoint->failed = 0;
+	if (endpoint->gone)
+		return;
 	endpoints->current = (size_t)(endpoint - endpoints->list);
 }
 
@@ -267,7 +356,7 @@ bool
 endpoints_all_unusable(const struct endpoints *endpoints)
 {
 	for (size_t i = 0; i < endpoints->count; i++)
-		if (!endpoints->list[i].unusable)
+		if (!endpoints->list[i].gone && !endpoints->list[i].unusable)
 			return false;
 	return true;
 }

@@ -4,6 +4,7 @@
 
 #include "net/avoid.h"
 #include "net/http.h"
+#include "net/srv.h"
 #include "net/tls.h"
 
 #include <stdbool.h>
@@ -19,13 +20,15 @@ struct endpoint {
 	struct avoid avoid;
 	nsec failed;      /* when it failed last, if it has not served since; else 0 */
 	nsec latency;     /* of its answers: the slowest of late */
+	bool gone;        /* not in the list any more; requests that are under way there may come back */
 	bool unusable;    /* its last answer was not etcd's */
 	uint64_t cluster; /* the id of the cluster that it is of, as it said last; 0: it has not */
 };
 
+/* They stay where they are in memory, for requests refer to them. At least one is not GONE. */
 struct endpoints {
 	struct endpoint *list;
-	size_t count; /* at least 1 */
+	size_t count, room;
 	size_t current;
 };
 
@@ -37,6 +40,17 @@ struct endpoints {
  * Returns new endpoints, or NULL and in WHY a sentence that names the bad entry. */
 __attribute__((warn_unused_result)) struct endpoints *
 endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERROR]);
+
+/* Those of DOMAIN, whose SRV records are still to be found: until endpoints_learn() there is one that leads nowhere,
+ * and says so. NULL when memory is short. */
+__attribute__((warn_unused_result)) struct endpoints *endpoints_of_domain(const char *domain);
+
+/* The targets of ANSWER, which has some, take the place of those that there were; known ones stay as they are. Those of
+ * https are issued certificates for SERVER_NAME. What does not fit into memory, or into the list, is left out. */
+void endpoints_learn(struct endpoints *endpoints, const struct srv_answer *answer, const char *server_name);
+
+/* How many are not gone. */
+size_t endpoints_count(const struct endpoints *endpoints);
 
 /* Put them into an order of chance: a fleet with one list is to spread over the members. */
 void endpoints_shuffle(struct endpoints *endpoints);
