@@ -31,7 +31,7 @@ reclaim_run(const struct setup *setup)
 	struct etcdlock *lock = NULL;
 	char why[256];
 
-	reclaim.loop = loop_new(NULL);
+	reclaim.loop = loop_new(NULL, NULL);
 	if (reclaim.loop != NULL)
 		client = etcdlock_client_new(
 		    loop_base(reclaim.loop), options->config, setup->log->write, setup->log->arg, why, sizeof(why));

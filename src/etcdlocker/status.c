@@ -93,9 +93,12 @@ status_run(const struct options *options, const struct logger *log)
 {
 	struct status status = { .options = options, .log = log, .code = STATUS_UNKNOWN };
 	char why[256] = "no memory, or too few descriptors (ulimit -n)";
+	const char *what;
 
 	timer_init(&status.next, ask, &status);
-	status.loop = loop_new(NULL);
+	status.loop = loop_new(NULL, &what);
+	if (status.loop == NULL)
+		snprintf(why, sizeof(why), "cannot start: %s: %s", what, strerror(errno));
 	if (status.loop != NULL)
 		status.client = etcdlock_client_new(
 		    loop_base(status.loop), options->config, log->write, log->arg, why, sizeof(why));

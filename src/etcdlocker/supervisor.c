@@ -480,13 +480,16 @@ set_up(struct supervisor *sup, const struct keeper *keeper)
 {
 	const struct options *options = sup->options;
 	char why[256] = "no memory, or too few descriptors (ulimit -n)";
+	const char *what;
 
 	timer_init(&sup->exec_limit, on_exec_limit, sup);
 	timer_init(&sup->hurry, on_hurry_over, sup);
 	timer_init(&sup->pause, on_pause_over, sup);
 	timer_init(&sup->watchdog, on_watchdog, sup);
 	stay_init(&sup->stay, options);
-	sup->loop = loop_new(NULL);
+	sup->loop = loop_new(NULL, &what);
+	if (sup->loop == NULL)
+		snprintf(why, sizeof(why), "cannot start: %s: %s", what, strerror(errno));
 	if (sup->loop == NULL)
 		goto fail;
 	sup->lifeline_event =

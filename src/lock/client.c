@@ -6,6 +6,7 @@
 #include "lock/watches.h"
 #include "net/discovery.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
     char *why, size_t size)
 {
 	struct etcdlock_client *client = calloc(1, sizeof(*client));
+	const char *what;
 
 	snprintf(why, size, "no memory, or too few descriptors (ulimit -n), for a client of etcd");
 	if (client == NULL)
@@ -75,11 +77,13 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 		snprintf(why, size, "user '%.64s' has no password", config->user);
 		goto fail;
 	}
-	client->loop = loop_new(base);
+	client->loop = loop_new(base, &what);
+	if (client->loop == NULL)
+		snprintf(why, size, "%s: %s", what, strerror(errno));
 	if (client->loop == NULL || set_endpoints(client, config, why, size) == -1)
 		goto fail;
 	client->http = http_new(client->loop, &config->tls);
-	if (client->http == NULL)
+	if (client->http == NULL || !http_works(client->http, why, size))
 		goto fail;
 	client->watches = watches_new(client);
 	if (client->watches == NULL)

@@ -3,6 +3,7 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -396,6 +397,28 @@ http_cancel(struct http_request *request)
 {
 	if (request != NULL)
 		request_free(request);
+}
+
+bool
+http_works(struct http *http, char *why, size_t size)
+{
+	struct http_lane lane = { 0 };
+	struct http_request trial = { .http = http,
+		.url = (char *)(uintptr_t) "http://localhost/",
+		.body = (char *)(uintptr_t) "{}",
+		.spec = { .lane = &lane },
+		.over = NSEC_NEVER,
+		.easy = curl_easy_init() };
+	CURLcode code = trial.easy == NULL ? CURLE_OUT_OF_MEMORY : request_set_options(&trial);
+
+	if (code == CURLE_OUT_OF_MEMORY)
+		snprintf(why, size, "no memory");
+	else if (code != CURLE_OK)
+		snprintf(why, size, "libcurl %s does not take %s: %s", curl_version_info(CURLVERSION_NOW)->version,
+		    trial.refused_option == NULL ? "a certificate's option" : trial.refused_option,
+		    curl_easy_strerror(code));
+	curl_easy_cleanup(trial.easy);
+	return code == CURLE_OK;
 }
 
 struct http *

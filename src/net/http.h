@@ -67,6 +67,9 @@ struct http_spec {
 /* A new engine on LOOP, which must outlive it. TLS is copied; NULL: as the system has it. NULL when memory is short. */
 struct http *http_new(struct loop *loop, const struct tls *tls);
 
+/* Try whether this libcurl takes all that we tell it: true, or in WHY (of SIZE bytes) a sentence. */
+bool http_works(struct http *http, char *why, size_t size);
+
 /* Requests under way are dropped without a callback. NULL is fine. */
 void http_free(struct http *http);
 

@@ -129,6 +129,8 @@ request_set_options(struct http_request *request)
 	do { \
 		if (code == CURLE_OK) \
 			code = curl_easy_setopt(easy, option, value); \
+		if (code != CURLE_OK && request->refused_option == NULL) \
+			request->refused_option = #option; \
 	} while (0)
 	SET(CURLOPT_PRIVATE, request);
 	SET(CURLOPT_URL, request->url);

@@ -42,8 +42,9 @@ struct http_request {
 	nsec over;          /* when the time limit is reached; NSEC_NEVER */
 	struct timer limit; /* while waiting */
 	struct strbuf received;
-	int socket_error; /* errno, where there was no descriptor for a socket */
-	int overflow;     /* errno of what did not fit */
+	const char *refused_option; /* the option that libcurl has not taken; or NULL */
+	int socket_error;           /* errno, where there was no descriptor for a socket */
+	int overflow;               /* errno of what did not fit */
 	char error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(http_request) link;
 };

@@ -162,19 +162,29 @@ new_base(void)
 }
 
 struct loop *
-loop_new(struct event_base *base)
+loop_new(struct event_base *base, const char **what)
 {
+	const char *failed = "calloc";
 	struct loop *loop = calloc(1, sizeof(*loop));
 
-	if (loop == NULL)
+	if (loop == NULL) {
+		if (what != NULL)
+			*what = failed;
 		return NULL;
+	}
 	loop->programmed = NSEC_NEVER;
 	loop->owns_base = base == NULL;
 	loop->owner = getpid();
+	loop->timer_fd = -1;
 	loop->base = base == NULL ? new_base() : base;
-	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (loop->base == NULL || loop->timer_fd == -1)
+	failed = "event_base_new";
+	if (loop->base == NULL)
 		goto fail;
+	failed = "timerfd_create";
+	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->timer_fd == -1)
+		goto fail;
+	failed = "event_add";
 	loop->timer_event = loop_watch(loop, loop->timer_fd, EV_READ, PRIORITY_DEADLINE, on_timer_fd, loop);
 	if (loop->timer_event == NULL)
 		goto fail;
@@ -182,6 +192,8 @@ loop_new(struct event_base *base)
 
 fail:
 	loop_free(loop);
+	if (what != NULL)
+		*what = failed;
 	return NULL;
 }
 

@@ -25,8 +25,8 @@ struct timer {
 };
 
 /* A loop on the caller's BASE, which must outlive it, or on a base of its own where BASE is NULL. NULL
- * with errno set where descriptors or memory are short. */
-struct loop *loop_new(struct event_base *base);
+ * with errno set, and in *WHAT (may be NULL) the call that failed. */
+struct loop *loop_new(struct event_base *base, const char **what);
 
 /* Timers that are still armed will never fire. NULL is fine. */
 void loop_free(struct loop *loop);

@@ -123,7 +123,7 @@ make_lock(void **state)
 	(void)state;
 	memset(&asked, 0, sizeof(asked));
 	event_count = 0;
-	client.loop = loop_new(NULL);
+	client.loop = loop_new(NULL, NULL);
 	client.http = http_new(client.loop, NULL);
 	client.endpoints = endpoints_parse("localhost:1", &(const struct tls){ 0 }, why);
 	if (config == NULL || etcdlock_config_set(config, "key", "/l", why, sizeof(why)) == -1 ||

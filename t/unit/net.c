@@ -115,7 +115,7 @@ timers_fire_in_order(void **state)
 	nsec start = clock_now();
 
 	(void)state;
-	bench.loop = loop_new(NULL);
+	bench.loop = loop_new(NULL, NULL);
 	assert_non_null(bench.loop);
 	for (size_t i = 0; i < TIMERS; i++) {
 		timer_init(&bench.timers[i], on_fire, &bench.timers[i]);
@@ -145,7 +145,7 @@ timers_never_fire_early(void **state)
 	nsec at = clock_now() + 20 * NSEC_PER_MSEC;
 
 	(void)state;
-	bench.loop = loop_new(NULL);
+	bench.loop = loop_new(NULL, NULL);
 	assert_non_null(bench.loop);
 	bench.count = TIMERS / 2 - 1;
 	timer_init(&bench.timers[0], on_fire, &bench.timers[0]);
