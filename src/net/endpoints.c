@@ -227,7 +227,7 @@ static struct endpoint *
 find_or_add(struct endpoints *endpoints, const struct srv_target *target, bool https, const char *server_name)
 {
 	char name[sizeof(target->host) + 16];
-	struct endpoint *endpoint = endpoints->list;
+	struct endpoint *endpoint = endpoints->list, fresh = { 0 };
 	const char *wrong;
 
 	snprintf(name, sizeof(name), "%s://%s:%u", https ? "https" : "http", target->host, target->port);
@@ -236,14 +236,15 @@ find_or_add(struct endpoints *endpoints, const struct srv_target *target, bool h
 			return endpoint;
 	if (endpoints->count == endpoints->room)
 		return NULL;
-	wrong = endpoint_parse(
-	    endpoint, name, &(struct tls){ .server_name = https ? (char *)(uintptr_t)server_name : NULL });
-	if (wrong == NULL) {
-		endpoints->count++;
-		return endpoint;
+	wrong =
+	    endpoint_parse(&fresh, name, &(struct tls){ .server_name = https ? (char *)(uintptr_t)server_name : NULL });
+	if (wrong != NULL) {
+		endpoint_clear(&fresh);
+		return NULL;
 	}
-	endpoint_clear(endpoint);
-	return NULL;
+	endpoint = &endpoints->list[endpoints->count++];
+	*endpoint = fresh;
+	return endpoint;
 }
 
 void
@@ -298,9 +299,9 @@ struct endpoint *
 endpoints_next(struct endpoints *endpoints, size_t ahead)
 {
 	const nsec recent = clock_now() - ILL_FOR;
-	size_t count = endpoints->count;
+	size_t count = endpoints->count, present = endpoints_count(endpoints);
 
-	ahead %= endpoints_count(endpoints);
+	ahead %= present > 0 ? present : 1;
 	for (int ill = 0; ill <= 1; ill++)
 		for (size_t i = 0; i < count; i++) {
 			struct endpoint *endpoint = &endpoints->list[(endpoints->current + i) % count];
