@@ -82,7 +82,8 @@ sub restore {
     my ($snapshot) = @_;
     my $data = "$dir/restored" . ++$count;
     etcd_stop($etcd, 'KILL');
-    my $done = run(['etcdctl', 'snapshot', 'restore', $snapshot, '--data-dir', $data, '--name', 'm', '--initial-cluster', "m=http://127.0.0.1:$etcd->{peer}", '--initial-advertise-peer-urls', "http://127.0.0.1:$etcd->{peer}"], seconds => 20);
+    my $peer = "http://127.0.0.1:$etcd->{peer}";
+    my $done = snapshot_restore($snapshot, { name => 'm', data => $data, peer => $peer }, "m=$peer");
     is $done->{code}, 0, 'restored' or diag $done->{stderr};
     $etcd = etcd_start(port => $etcd->{port}, peer => $etcd->{peer}, data => $data);
     return;

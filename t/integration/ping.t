@@ -192,8 +192,9 @@ SKIP: {
     chmod 04755, $copy;
     my $run = run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', $copy, '-k', '/x', '--', 'true']);
     skip 'no setuid programs here', 2 if $run->{stderr} !~ /setuid/ && system("findmnt -n -o OPTIONS --target '$dir' | grep -q nosuid") == 0;
-    is $run->{code}, 64, 'installed setuid, it does nothing';
-    like $run->{stderr}, qr/^etcdlocker: installed setuid, setgid or with capabilities/, 'and says so';
+    like $run->{stderr}, qr/^etcdlocker: installed setuid, setgid or with capabilities/, 'installed setuid, it says so';
+    skip 'a sanitizer that ends setuid programs with a code of its own', 1 if $run->{stderr} =~ /LeakSanitizer has encountered a fatal error/;
+    is $run->{code}, 64, 'and does nothing';
 }
 
 # --- the examples ---

@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
 our @EXPORT = qw(
-    $dir $locker $probe @etcdctl_flags free_port etcd_start etcd_stop etcd_need etcd_has_v2 cluster_start cluster_leader cluster_ready member_start etcdctl etcdctl_cmd keys_left leases_left
+    $dir $locker $probe @etcdctl_flags free_port etcd_start etcd_stop etcd_need etcd_has_v2 cluster_start cluster_leader cluster_ready member_start etcdctl etcdctl_cmd snapshot_restore keys_left leases_left
     etcd_endpoint start finish run run_locker start_locker signal_process forget slurp spew wait_until alive children_of family_of now
     npm_program can_stand_in
 );
@@ -235,11 +235,14 @@ sub etcd_start {
     return $etcd;
 }
 
-# Ends all tests: nothing works without an etcd. Of what it said the end tells why; a reason has one line.
+# Ends all tests: nothing works without an etcd. Why, a panic's first line tells, or the end of what it said; a reason has
+# one line.
 sub not_serving {
     my ($etcd) = @_;
     my @said = split /\n/, slurp($etcd->{err});
-    BAIL_OUT('etcd ' . (alive($etcd->{pid}) ? 'does not serve' : 'has ended') . ': ' . join ' | ', @said > 3 ? @said[-3 .. -1] : @said);
+    my @panic = grep { /^panic: |"level":"(?:fatal|panic)"/ } @said;
+    @said = @panic if @panic;
+    BAIL_OUT("$0: etcd " . (alive($etcd->{pid}) ? 'does not serve' : 'has ended') . ': ' . join ' | ', @said > 3 ? @said[-3 .. -1] : @said);
     return;
 }
 
@@ -339,6 +342,17 @@ sub etcdctl {
     my $process = run([etcdctl_cmd(@arguments)], seconds => 20, %$options);
     diag "etcdctl @arguments: $process->{stderr}" if !defined $process->{code} || $process->{code} != 0;
     return $process->{stdout};
+}
+
+# Makes of the snapshot COPY the data directory of a member, {name, data, peer: its URL}, whose cluster is INITIAL, as
+# --initial-cluster has it. Each minor version of etcd has a tool of its own for that; etcdctl has it only up to 3.5.
+# Returns the tool's process, which has ended.
+sub snapshot_restore {
+    my ($copy, $member, $initial, @arguments) = @_;
+    my $tool = etcd_binary() =~ s/etcd$/etcdutl/r;
+    $tool = $ENV{ETCDCTL} || 'etcdctl' if !-x $tool;
+    return run([$tool, 'snapshot', 'restore', $copy, '--name', $member->{name}, '--data-dir', $member->{data}, '--initial-cluster', $initial,
+        '--initial-advertise-peer-urls', $member->{peer}, @arguments], seconds => 20);
 }
 
 sub keys_left {
