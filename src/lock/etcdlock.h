@@ -74,11 +74,14 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *
  *   endpoints        HOST:PORT, HOST, [V6]:PORT, http://..., https://... or unix:///PATH; several with commas between
  *                    them; localhost:2379
- *   discovery-srv    a domain, whose SRV records (_etcd-client-ssl._tcp, else _etcd-client._tcp) say where etcd is;
- * looked up again when no endpoint answers. With cacert, cert or the like only those of https count, and certificates
- * are to be issued to the domain, as for etcdctl key              the lock's name in etcd; there is no default id who
- * we are, for people to read; the host name ttl              the lease's length, whole seconds; 60 refresh          the
- * renewal period; half the TTL wait             give up waiting for the lock after this long, 0: at once; "never"
+ *   discovery-srv    a domain, whose SRV records (_etcd-client-ssl._tcp, else _etcd-client._tcp) say where etcd
+ *                    is; they are looked up again when no endpoint answers. With cacert, cert or the like only
+ *                    those of https count, and certificates are to be issued to the domain, as for etcdctl
+ *   key              the lock's name in etcd; there is no default
+ *   id               who we are, for people to read; the host name
+ *   ttl              the lease's length, whole seconds; 60
+ *   refresh          the renewal period; half the TTL
+ *   wait             give up waiting for the lock after this long, 0: at once; "never"
  *   connect-timeout  how long every endpoint may be out of reach, before the lock is in the queue; 30s,
  *                    and 5s where wait is 0
  *   grace            how long before the deadline ETCDLOCK_EXPIRING comes; 8s, or what fits
