@@ -90,7 +90,6 @@ set_id(struct etcdlock_config *config, const char *value, const struct complaint
 {
 	if (value[0] == '\0')
 		return complain(why, "the id is empty; any text that tells people who holds the lock will do");
-	config->own_id = true;
 	return set_text(&config->id, value, why);
 }
 
@@ -374,17 +373,19 @@ struct etcdlock_config *
 etcdlock_config_new(void)
 {
 	struct etcdlock_config *config = calloc(1, sizeof(*config));
-	char host[256] = "";
+	char host[256 + sizeof("/etcdlocker")] = "";
 
 	if (config == NULL)
 		return NULL;
 	timing_init(&config->timing);
 	/* A host name that does not fit is still one to read. */
-	if (gethostname(host, sizeof(host) - 1) == -1 || host[0] == '\0')
+	if (gethostname(host, 255) == -1 || host[0] == '\0')
 		strcpy(host, "unknown");
 	config->endpoints = strdup("localhost:2379");
-	config->id = strdup(host);
-	if (config->endpoints == NULL || config->id == NULL) {
+	config->host = strdup(host);
+	strcat(host, "/etcdlocker");
+	config->v2_id = strdup(host);
+	if (config->endpoints == NULL || config->host == NULL || config->v2_id == NULL) {
 		etcdlock_config_free(config);
 		errno = ENOMEM;
 		return NULL;
@@ -401,6 +402,8 @@ etcdlock_config_free(struct etcdlock_config *config)
 	free(config->discovery_srv);
 	free(config->key);
 	free(config->id);
+	free(config->host);
+	free(config->v2_id);
 	free(config->user);
 	secret_free(config->password);
 	free(config->password_file);
@@ -531,7 +534,10 @@ etcdlock_config_key(const struct etcdlock_config *config)
 const char *
 etcdlock_config_id(const struct etcdlock_config *config)
 {
-	return config->id;
+	if (config->id != NULL)
+		return config->id;
+	/* An etcd-lock 1.x takes every key whose value is its own id, which is the host's name, for its own. */
+	return config->v2 ? config->v2_id : config->host;
 }
 
 const char *

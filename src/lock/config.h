@@ -14,15 +14,17 @@ enum renewal {
 };
 
 struct etcdlock_config {
-	char *endpoints, *key, *id; /* KEY is NULL until it is set */
-	char *discovery_srv;        /* a domain, whose SRV records say where etcd is; NULL: ENDPOINTS do */
-	char *user;                 /* NULL: nobody */
-	char *password;             /* a secret; NULL: none yet */
-	char *password_file;        /* that it is from, and where it may change; or NULL */
+	char *endpoints, *key; /* KEY is NULL until it is set */
+	char *id;              /* NULL until it is set: see etcdlock_config_id() */
+	char *host;            /* the host's name */
+	char *v2_id;           /* and the id that goes with it where etcd-lock 1.x may be about */
+	char *discovery_srv;   /* a domain, whose SRV records say where etcd is; NULL: ENDPOINTS do */
+	char *user;            /* NULL: nobody */
+	char *password;        /* a secret; NULL: none yet */
+	char *password_file;   /* that it is from, and where it may change; or NULL */
 	struct tls tls;
 	struct timing timing; /* as asked for */
 	enum renewal renewal;
-	bool own_id;                 /* ID was set, by whatever means; else it is the host's name */
 	bool v2;                     /* etcd's API; else v3 */
 	bool given[CONFIG_SETTINGS]; /* set by hand */
 };

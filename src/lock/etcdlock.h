@@ -78,7 +78,7 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *                    is; they are looked up again when no endpoint answers. With cacert, cert or the like only
  *                    those of https count, and certificates are to be issued to the domain, as for etcdctl
  *   key              the lock's name in etcd; there is no default
- *   id               who we are, for people to read; the host name
+ *   id               who we are, for people to read; the host name, with v2 the host name and /etcdlocker
  *   ttl              the lease's length, whole seconds; 60
  *   refresh          the renewal period; half the TTL
  *   wait             give up waiting for the lock after this long, 0: at once; "never"

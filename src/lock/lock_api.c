@@ -77,6 +77,21 @@ lock_post_result(struct etcdlock *lock, struct lock_result *result)
 	event_active(lock->deliver, EV_READ, 0);
 }
 
+/* Who moves a host over may look for its name in etcd, or give it as the id, as etcd-lock 1.x does. */
+static void
+say_id(const struct etcdlock *lock, const struct etcdlock_config *config)
+{
+	if (config->id == NULL)
+		log_msg(&lock->client->log, LEVEL_NOTICE,
+		    "with the v2 API our id is %.200s: an etcd-lock 1.x on this host would take a key with the host's name in it for its "
+		    "own (an id of your own ends this message)",
+		    lock->id);
+	else if (strcmp(config->id, config->host) == 0)
+		log_msg(&lock->client->log, LEVEL_WARNING,
+		    "with the v2 API an etcd-lock 1.x on this host would take our key for its own, for both have the host's name "
+		    "for an id, and we would lose it: give this process another one (id)");
+}
+
 struct etcdlock *
 etcdlock_new(
     struct etcdlock_client *client, const struct etcdlock_config *config, etcdlock_event_fn on_event, void *arg)
@@ -105,7 +120,7 @@ etcdlock_new(
 	lock->ops = config->v2 ? &backend_v2 : &backend_v3;
 	lock_timers_init(lock);
 	lock->key = strdup(config->key);
-	lock->id = strdup(config->id);
+	lock->id = strdup(etcdlock_config_id(config));
 	lock->deliver = loop_event(client->loop, -1, 0, PRIORITY_DEADLINE, on_deliver, lock);
 	if (lock->key != NULL && lock->id != NULL && lock->deliver != NULL)
 		lock->backend = lock->ops->new (lock);
@@ -115,10 +130,8 @@ etcdlock_new(
 		return NULL;
 	}
 	client->locks++;
-	if (config->v2 && !config->own_id)
-		log_msg(&client->log, LEVEL_NOTICE,
-		    "with the v2 API an etcd-lock 1.x on this host would take our key for its own, for both have the host's name "
-		    "for an id: give every process another one (id)");
+	if (config->v2)
+		say_id(lock, config);
 	return lock;
 }
 

@@ -261,7 +261,7 @@ etcdlock_query_new(
 	query->stage = config->v2 ? QUERY_KEY : QUERY_QUEUE;
 	query->deliver = loop_event(client->loop, -1, 0, PRIORITY_REST, on_deliver, query);
 	if (query->key == NULL || query->deliver == NULL ||
-	    v3_names_init(&query->names, config->key, config->id, 0) == -1)
+	    v3_names_init(&query->names, config->key, etcdlock_config_id(config), 0) == -1)
 		begun = -1;
 	else if (config->v2)
 		begun = call_request(&query->call, "GET", v2_encode_read(query->key), false, TRY_LIMIT);

@@ -80,7 +80,13 @@ my $etcd = etcd_start(arguments => ['--enable-v2']);
     is $odd->{code}, 0, 'keys and ids of any characters' or diag $odd->{stderr};
     like $odd->{stderr}, qr/etcd-lock 1\.x .* locks another one/, 'but not beside etcd-lock 1.x, which is said';
     is run_locker([v2('-k', '/plain-key_1.x~y', '-i', 'me'), '--', 'true'])->{stderr}, '', 'where it matters';
-    like run_locker([v2('-k', '/plain'), '--', 'true'])->{stderr}, qr/with the v2 API an etcd-lock 1\.x on this host would take our key for its own/, 'and so is it of the default id';
+    chomp(my $host = `uname -n`);
+    like run_locker([v2('-k', '/plain'), '--', 'true'])->{stderr}, qr{with the v2 API our id is \Q$host\E/etcdlocker: an etcd-lock 1\.x on this host would take }, 'and so is the default id, which is none of its own';
+    like run_locker([v2('-k', '/plain', '-i', $host), '--', 'true'])->{stderr}, qr/with the v2 API an etcd-lock 1\.x on this host would take our key for its own/, 'and where it is one, that';
+    my $mine = start_locker([v2('-k', '/mine'), '--', 'sleep', '100']);
+    ok wait_until(sub { run_locker([v2('-k', '/mine', '--status', '--mine')])->{code} == 0 }, 10), '--mine goes by it, too';
+    kill 'TERM', $mine->{pid};
+    finish($mine);
     my $directory = run_locker([v2('-k', '/main'), '--', 'true']);
     is $directory->{code}, 1, 'a key that is a directory: 1';
     like $directory->{stderr}, qr/directory/, 'and says so';
@@ -296,6 +302,15 @@ SKIP: {
         ok wait_until(sub { -e "$dir/old" }, $limit), "$name: 1.x gets the lock";
         finish($heir);
     }
+
+    my $unnamed = start_locker([v2('-k', '/unnamed', '-t', 4, '-v'), '--', 'sh', '-c', "while [ ! -e $dir/turn ]; do sleep 0.02; done; exit 7"]);
+    ok wait_until(sub { slurp($unnamed->{err}) =~ /RUNNING/ }, 10), 'ours runs';
+    my $cron = start([$seed, '-e', etcd_endpoint(), '-k', '/unnamed', '-t', 4, '--', 'touch', "$dir/unnamed"]);
+    ok !wait_until(sub { -e "$dir/unnamed" }, 6), 'nobody has set an id, on one host: 1.x waits';
+    spew("$dir/turn", '');
+    is finish($unnamed), 7, 'we lose nothing by it';
+    is finish($cron, 20), 0, 'and then 1.x has its turn';
+    ok -e "$dir/unnamed", 'and runs';
 
     # 1.x takes a key with its own id for its own. We are told off, and must not give away what it holds then.
     my $robbed = start_locker([v2('-k', '/same', '-i', 'same', '-t', 10, '-v'), '--', 'sleep', '300']);
