@@ -266,6 +266,7 @@ sub renews {
     wait_until(sub { keys_left($key) == 2 }, 10, 'a waiter to queue');
     etcdctl('user', 'passwd', '--interactive=false', 'carol', { stdin => spew("$dir/second", 'second') });
     ok wait_until(sub { 2 == grep { slurp($_->{err}) =~ /etcd gives user carol no token/ } $owner, $waiter }, 20), 'both are told that it is not good any more';
+    ok wait_until(sub { 2 <= (() = slurp($owner->{err}) =~ /user carol: .*; next try in \S+, or when the file changes/g) }, 15), 'and -v says when the next try is, each time' or diag slurp($owner->{err});
     my $before = renewed($owner);
     spew($own, "second\n");
     ok wait_until(sub { renewed($owner) > $before }, 10), 'the holder goes on with the new one';

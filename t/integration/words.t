@@ -112,6 +112,25 @@ sub release { my ($owner, $name) = @_; unlink $owner->{file}; is finish($owner, 
     like $script->{stdout}, qr/^cleaned$/m, 'so that its trap runs at once';
 }
 
+# --- tries that fail ---
+
+{
+    my $port = free_port();
+    my $run = run([$locker, '-v', '-e', "127.0.0.1:$port", '--connect-timeout', '3s', '-k', $key, '--', 'true'], seconds => 20);
+    is $run->{code}, 1, 'nobody listens: 1';
+    cmp_ok scalar(() = $run->{stderr} =~ /127\.0\.0\.1:$port: .*; next try in [0-9.]+m?s$/mg), '>=', 3, '-v says every try that fails, and when the next one is' or diag $run->{stderr};
+    like $run->{stderr}, qr/no answer from etcd for 3s: .*127\.0\.0\.1:$port/, 'and why none is made any more';
+}
+
+# --- the first example keeps the status of its command ---
+
+{
+    my ($script) = slurp("$ENV{SOURCE_DIR}/README") =~ m{-k /cron/report --try -E 0 -- sh -c '([^']*)'};
+    system 'mkdir', '-p', "$dir/bin";
+    chmod 0755, spew("$dir/bin/$_->[0]", "#!/bin/sh\nexit $_->[1]\n") for ['make-report', 7], ['sleep', 0];
+    is run_locker(['-k', $key, '--try', '-E', 0, '--', 'sh', '-c', $script], env => { PATH => "$dir/bin:$ENV{PATH}" })->{code}, 7, 'cron sees that the job has failed';
+}
+
 # --- few descriptors ---
 
 for my $case (['--try'], ['--ping'], ['-n']) {
