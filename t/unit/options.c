@@ -51,7 +51,7 @@ defaults(void **state)
 	assert_int_equal(parse("-k /l cmd arg"), OPTIONS_RUN);
 	assert_string_equal(options.config->endpoints, "localhost:2379");
 	assert_string_equal(options.key, "/l");
-	assert_true(options.config->id[0] != '\0');
+	assert_true(etcdlock_config_id(options.config)[0] != '\0');
 	assert_int_equal(timing.ttl_s, 60);
 	assert_int_equal(timing.refresh_ms, 30000);
 	assert_int_equal(timing.grace_ms, 8000);
@@ -74,7 +74,7 @@ every_option(void **state)
 			       "--lock-delay 0 --renew keepalive --api v3 -v -- -x"),
 	    OPTIONS_RUN);
 	assert_string_equal(options.config->endpoints, "a:1,b:2");
-	assert_string_equal(options.config->id, "me");
+	assert_string_equal(etcdlock_config_id(options.config), "me");
 	assert_int_equal(timing.ttl_s, 20);
 	assert_int_equal(timing.refresh_ms, 5000);
 	assert_int_equal(timing.wait_ms, 1500);
@@ -102,13 +102,13 @@ options_stop_at_the_command(void **state)
 	/* As etcd-lock 1.x has it: the = is no part of the value. */
 	assert_int_equal(parse("-k=/l -t=20 -vi=me -e=a:1 sh"), OPTIONS_RUN);
 	assert_string_equal(options.key, "/l");
-	assert_string_equal(options.config->id, "me");
+	assert_string_equal(etcdlock_config_id(options.config), "me");
 	assert_string_equal(options.config->endpoints, "a:1");
 	assert_int_equal(timing.ttl_s, 20);
 	/* Where it is one: a word of its own, and a long option's. */
 	assert_int_equal(parse("-k =/l --id==me sh"), OPTIONS_RUN);
 	assert_string_equal(options.key, "=/l");
-	assert_string_equal(options.config->id, "=me");
+	assert_string_equal(etcdlock_config_id(options.config), "=me");
 }
 
 static void
@@ -122,7 +122,7 @@ variables_stand_in(void **state)
 	setenv("ETCD_LOCK_REFRESH", "10", 1);
 	assert_int_equal(parse("cmd"), OPTIONS_RUN);
 	assert_string_equal(options.config->endpoints, "env:1");
-	assert_string_equal(options.config->id, "env-id");
+	assert_string_equal(etcdlock_config_id(options.config), "env-id");
 	assert_string_equal(options.key, "/env");
 	assert_int_equal(timing.ttl_s, 100);
 	assert_int_equal(timing.refresh_ms, 10000);
