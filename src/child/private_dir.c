@@ -47,25 +47,24 @@ on_name(void *arg, const char *name)
 		return;
 }
 
-static void
-each_file(const char *path, struct visit *visit)
+/* Where nobody has put something else in its place by now, as its owner could. */
+static int
+open_dir(const char *path)
 {
-	visit->fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (visit->fd == -1)
-		return;
-	directory_each(visit->fd, on_name, visit);
-	close(visit->fd);
+	return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 void
 private_dir_give(const char *path, uid_t user)
 {
-	struct visit visit = { .user = user };
+	struct visit visit = { .fd = open_dir(path), .user = user };
 
-	/* The files first: they are ours to give only as long as nobody else can put others there. */
-	each_file(path, &visit);
-	if (lchown(path, user, (gid_t)-1) == -1)
+	if (visit.fd == -1)
 		return;
+	/* The files first: they are ours to give only as long as nobody else can put others there. */
+	directory_each(visit.fd, on_name, &visit);
+	(void)!fchown(visit.fd, user, (gid_t)-1);
+	close(visit.fd);
 }
 
 void
@@ -75,6 +74,10 @@ private_dir_remove(const char *path)
 
 	if (path[0] == '\0')
 		return;
-	each_file(path, &visit);
+	visit.fd = open_dir(path);
+	if (visit.fd == -1)
+		return;
+	directory_each(visit.fd, on_name, &visit);
+	close(visit.fd);
 	(void)rmdir(path);
 }
