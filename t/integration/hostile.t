@@ -174,7 +174,7 @@ for my $beside ('127.0.0.1:' . free_port(), fake_server(sub { return undef }), f
     $run = run(['sh', '-c', "exec $locker -e $real -k $key --status > /dev/full"]);
     is $run->{code}, 2, 'nor is a --status';
     like $run->{stderr}, qr/\Aetcdlocker: cannot write to stdout\n\z/, 'and said';
-    $run = run_locker(['-k', $key, '--', 'sh', '-c', '(sleep 0.5; kill -CONT $$) & kill -STOP $$; exit 3']);
+    $run = run_locker(['-k', $key, '--', 'sh', '-c', '(sleep 0.5; kill -CONT $$) & kill -STOP $$; wait; exit 3']);
     is $run->{code}, 3, 'a command that stops itself goes on when it is told to';
     like $run->{stderr}, qr/\Aetcdlocker: the command was stopped by signal STOP, and keeps the lock[^\n]*\n\z/, 'meanwhile that is said';
     is_deeply [leases_left()], [], 'no lease is left';
