@@ -91,7 +91,7 @@ read_message(int fd, pid_t command, char message[NOTIFY_MESSAGE + 1])
 }
 
 static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+on_readable(int fd, short what, void *arg)
 {
 	const struct notify *notify = arg;
 	char message[NOTIFY_MESSAGE + 1];
@@ -163,7 +163,7 @@ notify_close(struct notify *notify)
 	if (notify->address[0] == '\0')
 		return;
 	if (notify->readable != NULL)
-		event_free(notify->readable);
+		loop_event_free(notify->readable);
 	close(notify->fd);
 	timer_disarm(notify->loop, &notify->follow);
 	if (notify->dir != NULL) {

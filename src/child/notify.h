@@ -3,7 +3,7 @@
 #define CHILD_NOTIFY_H
 
 #include "child/private_dir.h"
-#include "net/loop.h"
+#include "base/loop.h"
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -29,7 +29,7 @@ struct notify {
 
 	char address[NOTIFY_ADDRESS]; /* what NOTIFY_SOCKET is to be; "": not open */
 	int fd;
-	struct event *readable;
+	struct loop_event *readable;
 	struct loop *loop;
 	struct timer follow; /* to see which user COMMAND is */
 	nsec pause;

@@ -62,7 +62,7 @@ flush(struct pinger *pinger)
 			continue;
 		if (len == -1) {
 			if (errno == EAGAIN)
-				event_add(pinger->writable, NULL);
+				loop_event_add(pinger->writable);
 			else if (!timer_armed(&pinger->closed))
 				timer_arm(pinger->loop, &pinger->closed, clock_now() + CLOSED_PAUSE);
 			return;
@@ -72,13 +72,13 @@ flush(struct pinger *pinger)
 }
 
 static void
-on_writable(evutil_socket_t fd, short what, void *arg)
+on_writable(int fd, short what, void *arg)
 {
 	struct pinger *pinger = arg;
 
 	(void)fd;
 	(void)what;
-	event_del(pinger->writable);
+	loop_event_del(pinger->writable);
 	flush(pinger);
 }
 
@@ -233,7 +233,7 @@ receive(const struct pinger *pinger, char *bytes, size_t size)
 }
 
 static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+on_readable(int fd, short what, void *arg)
 {
 	struct pinger *pinger = arg;
 	char bytes[16384];
@@ -248,7 +248,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		on_bytes(pinger, bytes, (size_t)len);
 		return;
 	}
-	event_del(pinger->readable);
+	loop_event_del(pinger->readable);
 	timer_arm(pinger->loop, &pinger->closed, clock_now() + CLOSED_PAUSE);
 }
 
@@ -408,9 +408,9 @@ pinger_close(struct pinger *pinger)
 	pinger_quiet(pinger);
 	pinger_handed_over(pinger);
 	if (pinger->readable != NULL)
-		event_free(pinger->readable);
+		loop_event_free(pinger->readable);
 	if (pinger->writable != NULL)
-		event_free(pinger->writable);
+		loop_event_free(pinger->writable);
 	if (pinger->out != -1 && pinger->out != pinger->in)
 		close(pinger->out);
 	if (pinger->in != -1)

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "child/spawn.h"
-#include "net/loop.h"
+#include "base/loop.h"
 
 #include <stdbool.h>
 
@@ -36,7 +36,7 @@ struct pinger {
 	int in, out;              /* our ends; -1: none */
 	struct spawn_pass far[2]; /* the command's, until it is started */
 	size_t far_count;
-	struct event *readable, *writable;
+	struct loop_event *readable, *writable;
 	struct strbuf received, unsent;
 	struct timer next, due, closed;
 	int64_t number;       /* of the last ping */

@@ -3,7 +3,7 @@
 #define CHILD_TTY_H
 
 #include "child/keeper.h"
-#include "net/loop.h"
+#include "base/loop.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -315,7 +315,7 @@ say_survivor(struct command *command)
 }
 
 static void reap(struct command *command);
-static void on_news(evutil_socket_t fd, short what, void *arg);
+static void on_news(int fd, short what, void *arg);
 
 static void
 on_kill(void *arg)
@@ -369,7 +369,7 @@ void
 command_dismiss(struct command *command)
 {
 	if (command->news_event != NULL)
-		event_free(command->news_event);
+		loop_event_free(command->news_event);
 	command->news_event = NULL;
 	keeper_dismiss(&command->keeper);
 }
@@ -478,7 +478,7 @@ on_one_piece_of_news(struct command *command, const struct keeper_news *news)
 }
 
 static void
-on_news(evutil_socket_t fd, short what, void *arg)
+on_news(int fd, short what, void *arg)
 {
 	struct command *command = arg;
 	struct keeper_news news;
@@ -491,7 +491,7 @@ on_news(evutil_socket_t fd, short what, void *arg)
 		on_one_piece_of_news(command, &news);
 	/* Its end is told by wait(2). */
 	if (command->news_event != NULL && got == -1)
-		event_del(command->news_event);
+		loop_event_del(command->news_event);
 }
 
 /* Who starts, reaps and reports is dead; COMMAND is, too (PR_SET_PDEATHSIG), and what is left has become ours. */
@@ -529,7 +529,7 @@ reap(struct command *command)
 
 /* Of what comes to ourselves only the end of a child counts: the sentinel gets all others, and passes them on. */
 static void
-on_child(evutil_socket_t fd, short what, void *arg)
+on_child(int fd, short what, void *arg)
 {
 	struct signalfd_siginfo info;
 
@@ -575,7 +575,7 @@ command_free(struct command *command)
 	notify_close(&command->listener);
 	pinger_close(&command->pinger);
 	if (command->child_event != NULL)
-		event_free(command->child_event);
+		loop_event_free(command->child_event);
 	if (command->child_fd != -1)
 		close(command->child_fd);
 	tty_close(&command->tty);

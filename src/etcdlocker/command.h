@@ -11,7 +11,7 @@
 #include "etcdlocker/outcome.h"
 #include "etcdlocker/setup.h"
 #include "etcdlocker/states.h"
-#include "net/loop.h"
+#include "base/loop.h"
 
 #include <stdbool.h>
 
@@ -37,7 +37,7 @@ struct command {
 	bool unsent_said;       /* that it cannot be signalled */
 	int typed;              /* the terminal's signal that has ended it; 0: none */
 	int child_fd;           /* signalfd for SIGCHLD */
-	struct event *child_event, *news_event;
+	struct loop_event *child_event, *news_event;
 	struct timer grace, kill, cgroup;
 	nsec answered; /* when the keeper last answered an order to kill */
 	nsec lost_at;  /* since when the lock is lost while something may live; 0: it is not */

@@ -1,7 +1,7 @@
 #include "etcdlocker/reclaim.h"
 
 #include "lock/etcdlock.h"
-#include "net/loop.h"
+#include "base/loop.h"
 
 struct reclaim {
 	const struct setup *setup;

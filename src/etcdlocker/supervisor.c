@@ -9,7 +9,7 @@
 #include "etcdlocker/stay.h"
 #include "etcdlocker/waiting.h"
 #include "lock/etcdlock.h"
-#include "net/loop.h"
+#include "base/loop.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -38,7 +38,7 @@ struct supervisor {
 	struct etcdlock_client *client;
 	struct etcdlock *lock;
 	struct command command;
-	struct event *lifeline_event;
+	struct loop_event *lifeline_event;
 	bool exec_hangs;
 	bool queue_said; /* for whom we wait */
 	int stop_signal; /* the last stop signal that we got; 0: none */
@@ -67,7 +67,7 @@ static void
 stop_holding_back(struct supervisor *sup)
 {
 	timer_disarm(sup->loop, &sup->exec_limit);
-	event_add(sup->lifeline_event, NULL);
+	loop_event_add(sup->lifeline_event);
 }
 
 /* An exec that takes so long hangs, on a network file system perhaps: signals count again. */
@@ -89,7 +89,7 @@ set_state(struct supervisor *sup, enum sup_state state, enum sup_event event)
 	    states_event_name(event));
 	/* Signals are held back until the exec: before, nobody knows which program would get them. */
 	if (state == SUP_STARTING)
-		event_del(sup->lifeline_event);
+		loop_event_del(sup->lifeline_event);
 	else if (sup->state == SUP_STARTING)
 		stop_holding_back(sup);
 	sup->state = state;
@@ -374,7 +374,7 @@ on_one_signal(struct supervisor *sup, int signo)
 /* Signals that the sentinel passes on, or its end: then nobody guards the tree any more, and nobody would see how we
  * end. */
 static void
-on_lifeline(evutil_socket_t fd, short what, void *arg)
+on_lifeline(int fd, short what, void *arg)
 {
 	struct supervisor *sup = arg;
 	unsigned char signo;
@@ -386,7 +386,7 @@ on_lifeline(evutil_socket_t fd, short what, void *arg)
 		on_one_signal(sup, signo);
 	if (len != 0)
 		return;
-	event_del(sup->lifeline_event);
+	loop_event_del(sup->lifeline_event);
 	supersede(sup, true);
 	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our main process was killed: killing the command");
 	handle(sup, sup->state == SUP_ACQUIRING || sup->state == SUP_RESTING ? EV_STOP : EV_LOST);
@@ -519,7 +519,7 @@ tear_down(struct supervisor *sup)
 	etcdlock_client_free(sup->client);
 	command_free(&sup->command);
 	if (sup->lifeline_event != NULL)
-		event_free(sup->lifeline_event);
+		loop_event_free(sup->lifeline_event);
 	loop_free(sup->loop);
 }
 

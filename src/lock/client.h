@@ -6,7 +6,7 @@
 #include "lock/etcdlock.h"
 #include "net/endpoints.h"
 #include "net/http.h"
-#include "net/loop.h"
+#include "base/loop.h"
 
 struct auth;
 struct cluster;

@@ -70,7 +70,7 @@ struct etcdlock {
 	enum etcdlock_event pending[ETCDLOCK_EVENTS];
 	size_t pending_count;
 	TAILQ_HEAD(, lock_result) results;
-	struct event *deliver;
+	struct loop_event *deliver;
 	bool *freed; /* set while an event is delivered: the callback may free the lock */
 };
 

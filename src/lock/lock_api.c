@@ -14,7 +14,7 @@
 #define REJOIN_CAP (5 * NSEC_PER_SEC)
 
 static void
-on_deliver(evutil_socket_t fd, short what, void *arg)
+on_deliver(int fd, short what, void *arg)
 {
 	struct etcdlock *lock = arg;
 	struct lock_result *result;
@@ -53,7 +53,7 @@ lock_post(struct etcdlock *lock, enum etcdlock_event event)
 		if (lock->pending[i] == event)
 			return;
 	lock->pending[lock->pending_count++] = event;
-	event_active(lock->deliver, EV_READ, 0);
+	loop_event_activate(lock->deliver);
 }
 
 void
@@ -74,7 +74,7 @@ void
 lock_post_result(struct etcdlock *lock, struct lock_result *result)
 {
 	TAILQ_INSERT_TAIL(&lock->results, result, link);
-	event_active(lock->deliver, EV_READ, 0);
+	loop_event_activate(lock->deliver);
 }
 
 /* Who moves a host over may look for its name in etcd, or give it as the id, as etcd-lock 1.x does. */
@@ -150,7 +150,7 @@ etcdlock_free(struct etcdlock *lock)
 		lock->client->locks--;
 	}
 	if (lock->deliver != NULL)
-		event_free(lock->deliver);
+		loop_event_free(lock->deliver);
 	for (result = TAILQ_FIRST(&lock->results); result != NULL; result = next) {
 		next = TAILQ_NEXT(result, link);
 		free(result);

@@ -31,7 +31,7 @@ struct etcdlock_query {
 	char *holder;                  /* v2 */
 	struct etcdlock_contender *contenders;
 	size_t count;
-	struct event *deliver;
+	struct loop_event *deliver;
 	bool failed;
 	char error[CALL_TEXT + 256];
 };
@@ -43,12 +43,12 @@ finish(struct etcdlock_query *query, const char *error)
 	timer_disarm(query->client->loop, &query->limit);
 	query->failed = error != NULL;
 	snprintf(query->error, sizeof(query->error), "%s", error == NULL ? "" : error);
-	event_active(query->deliver, EV_READ, 0);
+	loop_event_activate(query->deliver);
 }
 
 /* With nothing of ours on the stack: what is called may free everything. */
 static void
-on_deliver(evutil_socket_t fd, short what, void *arg)
+on_deliver(int fd, short what, void *arg)
 {
 	struct etcdlock_query *query = arg;
 
@@ -284,7 +284,7 @@ etcdlock_query_free(struct etcdlock_query *query)
 	call_stop(&query->call);
 	timer_disarm(query->client->loop, &query->limit);
 	if (query->deliver != NULL)
-		event_free(query->deliver);
+		loop_event_free(query->deliver);
 	v3_queue_free(&query->queue);
 	v3_names_free(&query->names);
 	free(query->contenders);

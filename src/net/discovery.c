@@ -27,7 +27,7 @@ struct discovery {
 	void (*found)(void *arg, const struct srv_answer *answer);
 	void *arg;
 	struct job *job;
-	struct event *readable;
+	struct loop_event *readable;
 	struct timer again;
 	nsec asked;
 };
@@ -58,14 +58,14 @@ drop_job(struct discovery *discovery)
 {
 	if (discovery->job == NULL)
 		return;
-	event_free(discovery->readable);
+	loop_event_free(discovery->readable);
 	close(discovery->job->done[0]);
 	job_leave(discovery->job);
 	discovery->job = NULL;
 }
 
 static void
-on_done(evutil_socket_t fd, short what, void *arg)
+on_done(int fd, short what, void *arg)
 {
 	struct discovery *discovery = arg;
 	struct srv_answer answer = discovery->job->answer;
@@ -112,7 +112,7 @@ begin(void *arg)
 	if (discovery->readable != NULL && start_thread(job) == 0)
 		return;
 	if (discovery->readable != NULL)
-		event_free(discovery->readable);
+		loop_event_free(discovery->readable);
 	discovery->job = NULL;
 	close(job->done[0]);
 	close(job->done[1]);

@@ -2,7 +2,7 @@
 #ifndef NET_DISCOVERY_H
 #define NET_DISCOVERY_H
 
-#include "net/loop.h"
+#include "base/loop.h"
 #include "net/srv.h"
 
 struct discovery;

@@ -246,7 +246,7 @@ on_timer(void *arg)
 }
 
 static void
-on_socket(evutil_socket_t fd, short what, void *arg)
+on_socket(int fd, short what, void *arg)
 {
 	http_act(arg, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
@@ -268,14 +268,14 @@ static int
 set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
 	struct http *http = arg;
-	struct event *event = socket_arg;
+	struct loop_event *event = socket_arg;
 	short interest = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
 
 	(void)easy;
 	if (event != NULL) {
-		if (what != CURL_POLL_REMOVE && event_get_events(event) == (interest | EV_PERSIST))
+		if (what != CURL_POLL_REMOVE && loop_event_what(event) == interest)
 			return 0;
-		event_free(event);
+		loop_event_free(event);
 		curl_multi_assign(http->multi, fd, NULL);
 	}
 	if (what == CURL_POLL_REMOVE)

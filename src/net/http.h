@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "net/avoid.h"
-#include "net/loop.h"
+#include "base/loop.h"
 #include "net/tls.h"
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "net/loop.h"
+#include "base/loop.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -11,10 +11,90 @@ struct loop {
 	bool owns_base;
 	pid_t owner; /* the process that made it: a forked child has the same timerfd */
 	int timer_fd;
-	struct event *timer_event;
-	struct timer *earliest; /* root of the pairing heap */
-	nsec programmed;        /* what the timerfd is set to; NSEC_NEVER: not set */
+	struct loop_event *timer_event;
+	struct event *tasks_event; /* for what is posted while no callback of ours is on the stack */
+	struct timer *earliest;    /* root of the pairing heap */
+	nsec programmed;           /* what the timerfd is set to; NSEC_NEVER: not set */
+	TAILQ_HEAD(, task) tasks;
+	bool *freed; /* while a callback is on the stack: set when it frees the loop; else NULL */
 };
+
+struct loop_event {
+	struct loop *loop;
+	struct event *event;
+	loop_event_fn callback;
+	void *arg;
+};
+
+/* --- tasks --- */
+
+static void
+run_tasks(struct loop *loop)
+{
+	struct task *task;
+
+	while ((task = TAILQ_FIRST(&loop->tasks)) != NULL) {
+		TAILQ_REMOVE(&loop->tasks, task, link);
+		task->posted = false;
+		task->run(task->arg);
+	}
+}
+
+/* Everything that libevent calls comes through here. */
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_event event = *(struct loop_event *)arg; /* the callback may free it */
+	bool freed = false, outermost = event.loop->freed == NULL;
+
+	if (outermost)
+		event.loop->freed = &freed;
+	event.callback(fd, what, event.arg);
+	if (!outermost || freed)
+		return;
+	run_tasks(event.loop);
+	event.loop->freed = NULL;
+}
+
+static void
+on_tasks(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+	bool freed = false;
+
+	(void)fd;
+	(void)what;
+	loop->freed = &freed;
+	run_tasks(loop);
+	loop->freed = NULL;
+}
+
+void
+task_init(struct task *task, void (*run)(void *arg), void *arg)
+{
+	*task = (struct task){ .run = run, .arg = arg };
+}
+
+void
+task_post(struct loop *loop, struct task *task)
+{
+	if (task->posted)
+		return;
+	task->posted = true;
+	TAILQ_INSERT_TAIL(&loop->tasks, task, link);
+	if (loop->freed == NULL)
+		event_active(loop->tasks_event, EV_READ, 0);
+}
+
+void
+task_cancel(struct loop *loop, struct task *task)
+{
+	if (task->posted)
+		TAILQ_REMOVE(&loop->tasks, task, link);
+	task->posted = false;
+}
+
+/* --- timers --- */
 
 /* Joins two heaps, each a root without siblings. Either may be NULL. */
 static struct timer *
@@ -116,15 +196,18 @@ loop_program(struct loop *loop)
 		abort(); /* only invalid arguments fail, and without timers no lock is safe */
 }
 
+/* What was posted comes first, and can change which timer is due. */
 static void
 loop_fire(struct loop *loop)
 {
-	nsec now = clock_now();
-
 	loop->programmed = NSEC_NEVER;
-	while (loop->earliest != NULL && loop->earliest->at <= now) {
-		struct timer *timer = loop->earliest;
+	for (;;) {
+		struct timer *timer;
 
+		run_tasks(loop);
+		timer = loop->earliest;
+		if (timer == NULL || timer->at > clock_now())
+			break;
 		loop->earliest = heap_remove(loop->earliest, timer);
 		timer->fire(timer->arg);
 	}
@@ -132,7 +215,7 @@ loop_fire(struct loop *loop)
 }
 
 static void
-on_timer_fd(evutil_socket_t fd, short what, void *arg)
+on_timer_fd(int fd, short what, void *arg)
 {
 	uint64_t expirations;
 
@@ -173,6 +256,7 @@ loop_new(struct event_base *base, const char **what)
 		return NULL;
 	}
 	loop->programmed = NSEC_NEVER;
+	TAILQ_INIT(&loop->tasks);
 	loop->owns_base = base == NULL;
 	loop->owner = getpid();
 	loop->timer_fd = -1;
@@ -184,6 +268,11 @@ loop_new(struct event_base *base, const char **what)
 	loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->timer_fd == -1)
 		goto fail;
+	failed = "event_new";
+	loop->tasks_event = event_new(loop->base, -1, EV_PERSIST, on_tasks, loop);
+	if (loop->tasks_event == NULL)
+		goto fail;
+	event_priority_set(loop->tasks_event, PRIORITY_DEADLINE);
 	failed = "event_add";
 	loop->timer_event = loop_watch(loop, loop->timer_fd, EV_READ, PRIORITY_DEADLINE, on_timer_fd, loop);
 	if (loop->timer_event == NULL)
@@ -204,9 +293,13 @@ loop_free(struct loop *loop)
 
 	if (loop == NULL)
 		return;
+	if (loop->freed != NULL)
+		*loop->freed = true;
 	/* In a child that was forked this would take it out of its parent's epoll(7). */
 	if (loop->timer_event != NULL && loop_is_ours(loop))
-		event_free(loop->timer_event);
+		loop_event_free(loop->timer_event);
+	if (loop->tasks_event != NULL)
+		event_free(loop->tasks_event);
 	if (loop->timer_fd != -1)
 		close(loop->timer_fd);
 	if (loop->owns_base && loop->base != NULL)
@@ -221,28 +314,70 @@ loop_base(struct loop *loop)
 	return loop->base;
 }
 
-struct event *
-loop_event(struct loop *loop, int fd, short what, enum loop_priority priority, event_callback_fn callback, void *arg)
+/* --- events --- */
+
+struct loop_event *
+loop_event(struct loop *loop, int fd, short what, enum loop_priority priority, loop_event_fn callback, void *arg)
 {
-	struct event *event = event_new(loop->base, fd, (short)(what | EV_PERSIST), callback, arg);
+	struct loop_event *event = malloc(sizeof(*event));
 	int count = event_base_get_npriorities(loop->base);
 
+	if (event == NULL)
+		return NULL;
+	*event = (struct loop_event){ .loop = loop, .callback = callback, .arg = arg };
+	event->event = event_new(loop->base, fd, (short)(what | EV_PERSIST), on_event, event);
+	if (event->event == NULL) {
+		free(event);
+		return NULL;
+	}
 	/* A caller's base may have fewer priorities than ours, one at the least. */
-	if (event != NULL)
-		event_priority_set(event, (int)priority < count ? (int)priority : count - 1);
+	event_priority_set(event->event, (int)priority < count ? (int)priority : count - 1);
 	return event;
 }
 
-struct event *
-loop_watch(struct loop *loop, int fd, short what, enum loop_priority priority, event_callback_fn callback, void *arg)
+struct loop_event *
+loop_watch(struct loop *loop, int fd, short what, enum loop_priority priority, loop_event_fn callback, void *arg)
 {
-	struct event *event = loop_event(loop, fd, what, priority, callback, arg);
+	struct loop_event *event = loop_event(loop, fd, what, priority, callback, arg);
 
-	if (event != NULL && event_add(event, NULL) == -1) {
-		event_free(event);
+	if (event != NULL && loop_event_add(event) == -1) {
+		loop_event_free(event);
 		event = NULL;
 	}
 	return event;
+}
+
+short
+loop_event_what(const struct loop_event *event)
+{
+	return (short)(event_get_events(event->event) & ~EV_PERSIST);
+}
+
+int
+loop_event_add(struct loop_event *event)
+{
+	return event_add(event->event, NULL);
+}
+
+void
+loop_event_del(struct loop_event *event)
+{
+	event_del(event->event);
+}
+
+void
+loop_event_activate(struct loop_event *event)
+{
+	event_active(event->event, EV_READ, 0);
+}
+
+void
+loop_event_free(struct loop_event *event)
+{
+	if (event == NULL)
+		return;
+	event_free(event->event);
+	free(event);
 }
 
 void
