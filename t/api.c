@@ -117,7 +117,9 @@ holding(void)
 	await(ETCDLOCK_RENEWED);
 	CHECK(etcdlock_deadline(lock) > deadline);
 	/* The spans, while held; while a renewal is under way, too. */
-	CHECK(etcdlock_lock(lock) == 0 && etcdlock_set(lock, "ttl", "60", why, sizeof(why)) == 0);
+	CHECK(etcdlock_lock(lock) == 0);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	CHECK(etcdlock_set(lock, "ttl", "60", why, sizeof(why)) == 0);
 	await(ETCDLOCK_RENEWED);
 	/* That one asked for the old TTL still. */
 	CHECK(etcdlock_deadline(lock) < now() + 10 * SECONDS);

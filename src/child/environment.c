@@ -1,9 +1,50 @@
 #include "child/environment.h"
 
-#include <stdbool.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Takes CHANGE; NULL: there was no memory for it. */
+static void
+add(struct environment *environment, char *change)
+{
+	if (change != NULL && environment->count < ENVIRONMENT_CHANGES) {
+		environment->changes[environment->count++] = change;
+		return;
+	}
+	environment->failed = true;
+	free(change);
+}
+
+void
+environment_set(struct environment *environment, const char *format, ...)
+{
+	va_list arguments;
+	char *change;
+
+	va_start(arguments, format);
+	if (vasprintf(&change, format, arguments) == -1)
+		change = NULL;
+	va_end(arguments);
+	add(environment, change);
+}
+
+void
+environment_set_pid(struct environment *environment, const char *name)
+{
+	environment_set(environment, "%s=", name);
+	environment->own_pid = true;
+}
+
+void
+environment_free(struct environment *environment)
+{
+	while (environment->count > 0)
+		free(environment->changes[--environment->count]);
+	*environment = (struct environment){ 0 };
+}
 
 static bool
 is_changed(const char *entry, char *const changes[], size_t count)
@@ -17,7 +58,7 @@ is_changed(const char *entry, char *const changes[], size_t count)
 }
 
 char **
-environment_new(char *const changes[], size_t count)
+environment_block(char *const changes[], size_t count)
 {
 	size_t old = 0, at = 0;
 	char **ours = environ, **list;

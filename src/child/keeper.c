@@ -107,7 +107,7 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		.leader = keeper->setup->leader,
 		.pace = &keeper->pace,
 		.failure = keeper->setup->failure };
-	char *changes[KEEPER_VARIABLES], *at = keeper->message + sizeof(*order), *end = keeper->message + len;
+	char *changes[ENVIRONMENT_CHANGES], *at = keeper->message + sizeof(*order), *end = keeper->message + len;
 	char **environment;
 	bool complete = true; /* no descriptor is missing */
 	pid_t pid = -1;
@@ -122,7 +122,7 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 	}
 	if (order->own_pid)
 		spawn.own_pid = at - 1;
-	environment = environment_new(changes, order->count);
+	environment = environment_block(changes, order->count);
 	errno = ENOMEM;
 	/* What there was to kill before this order is dead, or it would not have been given. */
 	leave_dead(keeper, false);
@@ -199,7 +199,7 @@ begin_killing(struct process *keeper)
 }
 
 static void
-obey(struct process *keeper, size_t len, struct received *received)
+carry_out(struct process *keeper, size_t len, struct received *received)
 {
 	struct keeper_order order;
 
@@ -277,7 +277,7 @@ read_order(struct process *keeper)
 	memcpy(&order, keeper->message, sizeof(order));
 	receive_descriptors(&header, floor_of(&order), &received);
 	keeper->message[len] = '\0';
-	obey(keeper, (size_t)len, &received);
+	carry_out(keeper, (size_t)len, &received);
 	for (size_t i = 0; i < received.count; i++)
 		close(received.fds[i]);
 	return true;

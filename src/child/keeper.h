@@ -11,6 +11,7 @@
 #ifndef CHILD_KEEPER_H
 #define CHILD_KEEPER_H
 
+#include "child/environment.h"
 #include "child/signals.h"
 #include "child/spawn.h"
 
@@ -48,14 +49,10 @@ __attribute__((warn_unused_result)) int keeper_fork(struct keeper *keeper, const
 
 /* --- orders --- */
 
-#define KEEPER_VARIABLES 16
-
 /* How COMMAND is to be started. */
 struct keeper_start {
-	int number;                        /* for may_start() */
-	char *variables[KEEPER_VARIABLES]; /* "NAME=VALUE", or "NAME" for one that must not be there */
-	size_t count;
-	bool own_pid; /* the last of them is "NAME=", and gets COMMAND's pid */
+	int number; /* for may_start() */
+	const struct environment *environment;
 	const struct spawn_pass *pass;
 	size_t pass_count; /* up to 2 */
 	int cgroup, tty;   /* or -1 */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Of START: the order, and its variables. */
-#define PIECES (1 + KEEPER_VARIABLES)
+#define PIECES (1 + ENVIRONMENT_CHANGES)
 
 static int
 send_order(const struct keeper *keeper, struct msghdr *message)
@@ -38,17 +38,17 @@ keeper_start(const struct keeper *keeper, const struct keeper_start *start)
 {
 	struct keeper_order order = { .verb = KEEPER_START,
 		.number = start->number,
-		.own_pid = start->own_pid,
+		.own_pid = start->environment->own_pid,
 		.has_cgroup = start->cgroup != -1,
 		.has_tty = start->tty != -1,
-		.count = start->count,
+		.count = start->environment->count,
 		.pass_count = start->pass_count };
 	union {
 		char bytes[CMSG_SPACE(sizeof(int) * KEEPER_DESCRIPTORS)];
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec pieces[PIECES] = { { &order, sizeof(order) } };
-	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 1 + start->count };
+	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 1 + order.count };
 	int fds[KEEPER_DESCRIPTORS];
 	size_t count = 0;
 
@@ -68,8 +68,11 @@ keeper_start(const struct keeper *keeper, const struct keeper_start *start)
 		control.align.cmsg_len = CMSG_LEN(sizeof(int) * count);
 		memcpy(CMSG_DATA(&control.align), fds, sizeof(int) * count);
 	}
-	for (size_t i = 0; i < start->count; i++)
-		pieces[1 + i] = (struct iovec){ start->variables[i], strlen(start->variables[i]) + 1 };
+	for (size_t i = 0; i < order.count; i++) {
+		char *change = start->environment->changes[i];
+
+		pieces[1 + i] = (struct iovec){ change, strlen(change) + 1 };
+	}
 	return send_order(keeper, &message);
 }
 

@@ -338,36 +338,26 @@ pinger_open(struct pinger *pinger, struct loop *loop, const struct logger *log)
 	return -1;
 }
 
-int
-pinger_variables(const struct pinger *pinger, char *variables[PINGER_VARIABLES])
+void
+pinger_set_variables(const struct pinger *pinger, struct environment *environment)
 {
-	int count = 0;
-
 	switch (pinger->way) {
 	case PING_WAY_NONE:
 		break;
 	case PING_WAY_NODE:
-		variables[count++] = str_printf("NODE_CHANNEL_FD=%d", pinger->far[0].to);
-		variables[count++] = strdup("NODE_CHANNEL_SERIALIZATION_MODE=json");
-		variables[count++] = strdup("NODE_UNIQUE_ID");
+		environment_set(environment, "NODE_CHANNEL_FD=%d", pinger->far[0].to);
+		environment_set(environment, "NODE_CHANNEL_SERIALIZATION_MODE=json");
+		environment_set(environment, "NODE_UNIQUE_ID");
 		break;
 	case PING_WAY_LINES:
-		variables[count++] = str_printf("ETCD_LOCK_PING_FD=%d", pinger->far[0].to);
-		variables[count++] = str_printf("ETCD_LOCK_PONG_FD=%d", pinger->far[1].to);
+		environment_set(environment, "ETCD_LOCK_PING_FD=%d", pinger->far[0].to);
+		environment_set(environment, "ETCD_LOCK_PONG_FD=%d", pinger->far[1].to);
 		break;
 	case PING_WAY_NOTIFY:
-		variables[count++] = str_printf("WATCHDOG_USEC=%" PRId64, pinger->limit / 1000);
-		variables[count++] = strdup("WATCHDOG_PID");
+		environment_set(environment, "WATCHDOG_USEC=%" PRId64, pinger->limit / 1000);
+		environment_set(environment, "WATCHDOG_PID");
 		break;
 	}
-	for (int i = 0; i < count; i++) {
-		if (variables[i] != NULL)
-			continue;
-		while (count > 0)
-			free(variables[--count]);
-		return -1;
-	}
-	return count;
 }
 
 void

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "child/environment.h"
 #include "child/spawn.h"
 #include "base/loop.h"
 
@@ -17,9 +18,6 @@ enum ping_way {
 	PING_WAY_LINES, /* a line to $ETCD_LOCK_PING_FD, the same line from $ETCD_LOCK_PONG_FD */
 	PING_WAY_NOTIFY /* WATCHDOG=1 to $NOTIFY_SOCKET, unasked, as sd_notify(3) has it: pinger_hear() */
 };
-
-/* The variables that a channel sets, or takes away. */
-#define PINGER_VARIABLES 3
 
 /* WAY to ARG are the owner's to set before pinger_open(); the rest is the pinger's own. */
 struct pinger {
@@ -50,9 +48,8 @@ struct pinger {
 /* Make the channel. Returns 0, or -1 with errno. pinger_close() is safe either way, and after no pinger_open(). */
 __attribute__((warn_unused_result)) int pinger_open(struct pinger *pinger, struct loop *loop, const struct logger *log);
 
-/* What COMMAND's environment needs: new strings "NAME=VALUE", or "NAME" for one that must not be there. Returns how
- * many, or -1 when memory is short. */
-int pinger_variables(const struct pinger *pinger, char *variables[PINGER_VARIABLES]);
+/* Put what COMMAND needs for the channel into ENVIRONMENT. */
+void pinger_set_variables(const struct pinger *pinger, struct environment *environment);
 
 /* COMMAND has its ends: close ours of them. */
 void pinger_handed_over(struct pinger *pinger);

@@ -4,7 +4,7 @@
 #include "base/strbuf.h"
 #include "child/descriptors.h"
 #include "child/tree.h"
-#include "etcdlocker/stay.h"
+#include "etcdlocker/restart.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,9 +20,6 @@
 /* And where there is no keeper any more. */
 #define KILL_PAUSE_ALONE (5 * NSEC_PER_MSEC)
 
-/* Several such pauses. */
-#define KILL_HEARTBEAT (1500 * NSEC_PER_MSEC)
-
 /* A keeper that does not answer for so long is held up, by an exec that hangs perhaps: then it has to go, COMMAND goes
  * with it (PR_SET_PDEATHSIG), and the rest is ours to kill. */
 #define KEEPER_SILENCE NSEC_PER_SEC
@@ -36,10 +33,11 @@
 /* By then the first request is under way. */
 #define CGROUP_DELAY NSEC_PER_MSEC
 
+/* One that has nothing to add. */
 static void
-notify(struct command *command, enum sup_event event)
+post(struct command *command, enum command_what what)
 {
-	command->notify(command->arg, event);
+	command_events_post(&command->events, what, "%s", "");
 }
 
 /* --- start --- */
@@ -49,7 +47,7 @@ make_cgroup(struct command *command)
 {
 	int number = cgroup_make(&command->setup->cgroup);
 
-	atomic_store(&command->setup->link->shared->cgroup, number);
+	atomic_store(&command->setup->deadman->shared->cgroup, number);
 	if (number == 0)
 		log_msg(command->log, LEVEL_DEBUG, "no cgroup of our own to put the command into");
 }
@@ -70,16 +68,15 @@ start_failed(struct command *command, const char *what, int errnum)
 		hint = " (ulimit -n)";
 	else if (errnum == ENOENT && options->ping == PING_WAY_NODE)
 		hint = "; ETCD_LOCK_NODE=/path/to/node says where it is";
-	outcome_set(command->outcome, CAUSE_NOT_STARTED, 0, "cannot start '%.200s': %s: %s%s", options->command[0],
-	    what, strerror(errnum), hint);
-	notify(command, EV_START_FAILED);
+	command_events_post(&command->events, COMMAND_NOT_STARTED, "cannot start '%.200s': %s: %s%s",
+	    options->command[0], what, strerror(errnum), hint);
 }
 
 /* What was for COMMAND and is not for us: unless it may be started again. */
 static void
 let_go(const struct command *command)
 {
-	if (!stay_runs_once(command->setup->options))
+	if (!restart_runs_once(command->setup->options))
 		return;
 	descriptors_close_inherited();
 	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
@@ -111,68 +108,58 @@ on_ping_failed(void *arg, const char *why)
 {
 	struct command *command = arg;
 
-	outcome_set(command->outcome, CAUSE_PING, 0, "the command %s", why);
-	notify(command, EV_PING_FAILED);
+	command_events_post(&command->events, COMMAND_PING_FAILED, "%s", why);
 }
 
-/* Order it, with the environment's changes: VARIABLES, and what the ping channel needs. Returns 0, or -1 with errno. */
-static int
-order_start(struct command *command, char *const variables[], size_t count)
+/* What COMMAND's environment gets from us beside the lock's. */
+static void
+set_variables(const struct command *command, struct environment *environment)
 {
-	struct keeper_start start = { .pass = command->pinger.far,
+	pinger_set_variables(&command->pinger, environment);
+	if (command->listener.address[0] != '\0')
+		environment_set(environment, "NOTIFY_SOCKET=%s", command->listener.address);
+	if (!command->setup->listening)
+		return;
+	/* Our pidfd's number, which would say that the sockets are not COMMAND's. */
+	environment_set(environment, "LISTEN_PIDFDID");
+	environment_set_pid(environment, "LISTEN_PID");
+}
+
+/* Returns 0, or -1 with errno. */
+static int
+order_start(struct command *command, struct environment *environment)
+{
+	struct keeper_start start = { .environment = environment,
+		.pass = command->pinger.far,
 		.pass_count = command->pinger.far_count,
 		.cgroup = command->setup->cgroup.dir };
-	char *own[PINGER_VARIABLES + 1], no_pidfd[] = "LISTEN_PIDFDID", listen_pid[] = "LISTEN_PID=";
-	int owned = pinger_variables(&command->pinger, own), result = -1;
-	bool good = owned >= 0;
 
-	if (good && command->listener.address[0] != '\0') {
-		own[owned] = str_printf("NOTIFY_SOCKET=%s", command->listener.address);
-		good = own[owned++] != NULL;
-	}
-	for (int i = 0; good && i < owned; i++)
-		start.variables[start.count++] = own[i];
-	for (size_t i = 0; i < count; i++)
-		start.variables[start.count++] = variables[i];
-	if (command->setup->listening) {
-		/* Our pidfd's number, which would say that the sockets are not COMMAND's. */
-		start.variables[start.count++] = no_pidfd;
-		start.variables[start.count++] = listen_pid;
-		start.own_pid = true;
+	set_variables(command, environment);
+	if (environment->failed) {
+		errno = ENOMEM;
+		return -1;
 	}
 	start.number = ++command->number;
-	atomic_store(&command->setup->link->shared->wanted, start.number);
+	atomic_store(&command->setup->deadman->shared->wanted, start.number);
 	start.tty = tty_for_start(&command->tty);
-	errno = ENOMEM;
-	if (good)
-		result = keeper_start(&command->keeper, &start);
-	while (owned > 0)
-		free(own[--owned]);
-	return result;
+	return keeper_start(&command->keeper, &start);
 }
 
 void
-command_start(struct command *command, char *const variables[], size_t count)
+command_start(struct command *command, struct environment *environment)
 {
-	bool good = true;
-	int result = -1;
-
 	if (timer_armed(&command->cgroup)) {
 		timer_disarm(command->loop, &command->cgroup);
 		make_cgroup(command);
 	}
 	if (command->cgroup_worn && command->setup->cgroup.dir != -1)
-		atomic_store(&command->setup->link->shared->cgroup, cgroup_make_anew(&command->setup->cgroup));
+		atomic_store(&command->setup->deadman->shared->cgroup, cgroup_make_anew(&command->setup->cgroup));
 	errno = ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		good = good && variables[i] != NULL;
-	if (good && is_listening(command) && notify_open(&command->listener, command->loop) == -1)
-		good = false;
-	if (good && pinger_open(&command->pinger, command->loop, command->log) == 0)
-		result = order_start(command, variables, count);
-	if (result == -1) {
+	if ((is_listening(command) && notify_open(&command->listener, command->loop) == -1) ||
+	    pinger_open(&command->pinger, command->loop, command->log) == -1 ||
+	    order_start(command, environment) == -1) {
 		start_failed(command, "ordering it", errno);
-		notify(command, EV_TREE_EMPTY);
+		post(command, COMMAND_TREE_EMPTY);
 		return;
 	}
 	command->begun = true;
@@ -197,7 +184,9 @@ pinger_init(struct command *command)
 static void
 on_grace_over(void *arg)
 {
-	notify(arg, EV_GRACE_OVER);
+	struct command *command = arg;
+
+	post(command, COMMAND_GRACE_OVER);
 }
 
 void
@@ -210,9 +199,8 @@ command_stop(struct command *command, int signo, nsec grace)
 
 /* Who put a job into the background expects it to go on; of a command that was told to end nobody does. */
 static void
-say_left_behind(const struct command *command)
+say_left_behind(const struct command *command, bool told)
 {
-	const bool expected = command->outcome->cause != CAUSE_EXITED && command->outcome->cause != CAUSE_KILLED;
 	const struct tree_spared spared = { .alone = command->keeper.pid };
 	struct tree_survivor left;
 	char others[48] = "", name[SIGNAL_NAME];
@@ -221,20 +209,20 @@ say_left_behind(const struct command *command)
 		return;
 	if (left.others > 0)
 		snprintf(others, sizeof(others), " and %zu more", left.others);
-	log_msg(command->log, expected ? LEVEL_DEBUG : LEVEL_NOTICE,
+	log_msg(command->log, told ? LEVEL_DEBUG : LEVEL_NOTICE,
 	    "the command has ended and left process %d (%s)%s behind, which gets %s: what is to go on must stay in the "
 	    "foreground (setsid -w, a daemon's foreground option)",
 	    (int)left.pid, left.name, others, signal_name(command->setup->options->signal, name));
 }
 
 void
-command_sweep(struct command *command)
+command_sweep(struct command *command, bool told)
 {
 	const struct options *options = command->setup->options;
 
 	if (!command->begun)
 		return;
-	say_left_behind(command);
+	say_left_behind(command, told);
 	keeper_signal_all(&command->keeper, options->signal);
 	keeper_signal_all(&command->keeper, SIGCONT);
 	if (!timer_armed(&command->grace))
@@ -252,30 +240,17 @@ kill_once(struct command *command)
 	} else {
 		keeper_kill(&command->keeper);
 		/* Should the keeper be held up, at least COMMAND itself is dead. */
-		tree_kill_one(atomic_load(&command->setup->link->shared->leader), command->keeper.pid);
+		tree_kill_one(atomic_load(&command->setup->deadman->shared->leader), command->keeper.pid);
 	}
 	/* That some of it takes long to die is no reason for the sentinel to kill us too, as long as we go on. */
-	command_guard(command, 0);
+	post(command, COMMAND_KILLING);
 	timer_arm(command->loop, &command->kill, clock_now() + (alone ? KILL_PAUSE_ALONE : KILL_PAUSE));
-}
-
-void
-command_guard(struct command *command, nsec deadline)
-{
-	nsec heartbeat = command->killing ? clock_now() + KILL_HEARTBEAT : 0;
-
-	if (deadline != 0) {
-		command->deadline = deadline;
-		command->lost_at = 0;
-	}
-	beacon_set(command->setup->link, heartbeat > command->deadline ? heartbeat : command->deadline);
 }
 
 void
 command_lock_lost(struct command *command)
 {
 	command->lost_at = clock_now();
-	command->deadline = 0;
 }
 
 void
@@ -285,12 +260,12 @@ command_kill(struct command *command)
 	timer_disarm(command->loop, &command->grace);
 	/* Nobody would tell that nothing is left. */
 	if (!command->begun) {
-		notify(command, EV_TREE_EMPTY);
+		post(command, COMMAND_TREE_EMPTY);
 		return;
 	}
 	command->killing = true;
 	/* An order to start that has not been read yet comes too late. */
-	atomic_store(&command->setup->link->shared->wanted, 0);
+	atomic_store(&command->setup->deadman->shared->wanted, 0);
 	command->answered = clock_now();
 	patience_begin(&command->patience);
 	kill_once(command);
@@ -325,16 +300,15 @@ on_kill(void *arg)
 	char span[DURATION_TEXT];
 
 	if (command->lost_at != 0 && now >= command->lost_at + KILL_PATIENCE) {
-		outcome_set(command->outcome, CAUSE_NOT_KILLED, 0,
+		command_events_post(&command->events, COMMAND_UNKILLABLE,
 		    "something that the command started cannot be killed (for %s after the lock was lost): it may run beside "
 		    "the next one",
 		    duration_text(KILL_PATIENCE, span));
-		notify(command, EV_UNKILLABLE);
 		return;
 	}
 	/* Its answer may be there already, where it is we that were held up. */
 	on_news(command->keeper.socket, EV_READ, command);
-	if (!command->killing)
+	if (!command->begun)
 		return;
 	say_survivor(command);
 	if (command->keeper.pid != 0 && now >= command->answered + KEEPER_SILENCE)
@@ -342,12 +316,12 @@ on_kill(void *arg)
 	/* With the kernel reaping, nothing else tells of the end. */
 	if (command->keeper.pid == 0)
 		reap(command);
-	if (command->killing)
+	if (command->begun)
 		kill_once(command);
 }
 
 void
-command_rest(struct command *command, nsec guard)
+command_reset(struct command *command)
 {
 	timer_disarm(command->loop, &command->grace);
 	timer_disarm(command->loop, &command->kill);
@@ -359,10 +333,9 @@ command_rest(struct command *command, nsec guard)
 	command->tty.leader = command->leader = 0;
 	command->cgroup_worn = command->killing;
 	command->begun = command->killing = command->unsent_said = false;
-	atomic_store(&command->setup->link->shared->wanted, 0);
-	command->lost_at = command->deadline = 0;
-	atomic_store(&command->setup->link->shared->leader, 0);
-	command_guard(command, guard);
+	atomic_store(&command->setup->deadman->shared->wanted, 0);
+	command->lost_at = 0;
+	atomic_store(&command->setup->deadman->shared->leader, 0);
 }
 
 void
@@ -377,29 +350,25 @@ command_dismiss(struct command *command)
 /* --- what it does --- */
 
 static void
+on_emptied(struct command *command)
+{
+	if (!command->begun)
+		return;
+	command->begun = false;
+	timer_disarm(command->loop, &command->kill);
+	post(command, COMMAND_TREE_EMPTY);
+}
+
+static void
 on_leader_ended(struct command *command, int status, bool emptied)
 {
-	char name[SIGNAL_NAME];
-
-	/* Then there is nothing to sweep. */
-	if (emptied)
-		command->begun = false;
-
-	command->typed = tty_typed(&command->tty, status);
+	command_events_post_fact(&command->events, COMMAND_ENDED, status, tty_typed(&command->tty, status));
 	tty_on_ended(&command->tty);
 	pinger_quiet(&command->pinger);
 	command->leader = 0;
-	if (WIFSIGNALED(status))
-		outcome_set(command->outcome, CAUSE_KILLED, WTERMSIG(status), "the command was killed by signal %s",
-		    signal_name(WTERMSIG(status), name));
-	else
-		outcome_set(command->outcome, CAUSE_EXITED, WEXITSTATUS(status), "the command exited with %d",
-		    WEXITSTATUS(status));
-	notify(command, EV_COMMAND_ENDED);
-	if (emptied) {
-		timer_disarm(command->loop, &command->kill);
-		notify(command, EV_TREE_EMPTY);
-	}
+	/* Then there is nothing to sweep. */
+	if (emptied)
+		on_emptied(command);
 }
 
 static void
@@ -430,21 +399,11 @@ say_unsent(struct command *command, const struct keeper_news *news)
 }
 
 static void
-on_emptied(struct command *command)
-{
-	if (!command->begun)
-		return;
-	command->begun = false;
-	timer_disarm(command->loop, &command->kill);
-	notify(command, EV_TREE_EMPTY);
-}
-
-static void
 on_started(struct command *command, pid_t pid)
 {
 	command->tty.leader = command->leader = command->listener.command = pid;
 	let_go(command);
-	notify(command, EV_STARTED);
+	post(command, COMMAND_STARTED);
 	if (!command->killing)
 		pinger_start(&command->pinger);
 }
@@ -486,7 +445,6 @@ on_news(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* What a piece of news leads to can dismiss the keeper. */
 	while (command->news_event != NULL && (got = keeper_read(&command->keeper, &news)) == 1)
 		on_one_piece_of_news(command, &news);
 	/* Its end is told by wait(2). */
@@ -504,12 +462,12 @@ on_keeper_ended(struct command *command)
 	if (!dismissed)
 		on_news(command->keeper.socket, EV_READ, command);
 	command->keeper.pid = 0;
-	atomic_store(&command->setup->link->shared->keeper, 0);
+	atomic_store(&command->setup->deadman->shared->keeper, 0);
 	if (dismissed)
 		return;
 	/* Of what it has left nobody wants to know how it ended. */
 	tree_leave_dead(true);
-	notify(command, EV_KEEPER_LOST);
+	command_events_post_fact(&command->events, COMMAND_KEEPER_LOST, command->begun, 0);
 }
 
 static void
@@ -542,17 +500,19 @@ on_child(int fd, short what, void *arg)
 /* --- set-up --- */
 
 int
-command_init(struct command *command, struct setup *setup, struct loop *loop, const struct keeper *keeper)
+command_init(struct command *command, struct setup *setup, struct loop *loop, const struct keeper *keeper,
+    void (*run)(void *arg), void *arg)
 {
 	command->setup = setup;
 	command->log = setup->log;
 	command->loop = loop;
 	command->keeper = *keeper;
 	command->child_fd = -1;
+	command_events_init(&command->events, loop, run, arg);
 	pinger_init(command);
 	command->listener = (struct notify){ .heard = on_heard, .arg = command };
 	if (setup->options->ping == PING_WAY_NOTIFY)
-		command->listener.dir = setup->link->shared->private_dir;
+		command->listener.dir = setup->deadman->shared->private_dir;
 	timer_init(&command->grace, on_grace_over, command);
 	timer_init(&command->kill, on_kill, command);
 	timer_init(&command->cgroup, on_cgroup, command);
@@ -571,6 +531,7 @@ command_free(struct command *command)
 {
 	if (command->setup == NULL)
 		return;
+	command_events_clear(&command->events);
 	command_dismiss(command);
 	notify_close(&command->listener);
 	pinger_close(&command->pinger);
@@ -583,7 +544,7 @@ command_free(struct command *command)
 	if (command->keeper.pid != 0 && !command->begun) {
 		kill(command->keeper.pid, SIGCONT);
 		(void)waitpid(command->keeper.pid, NULL, 0);
-		atomic_store(&command->setup->link->shared->keeper, 0);
+		atomic_store(&command->setup->deadman->shared->keeper, 0);
 	}
 	/* The sentinel would do it, too, if it lives. */
 	if (command->setup->cgroup.dir != -1)

@@ -46,17 +46,17 @@ is_privileged_file(void)
 
 /* What the command line asks for. */
 static int
-obey(enum options_result asked, struct options *options, const char *why, char *words, size_t words_len)
+carry_out(enum options_result asked, struct options *options, const char *why, char *words, size_t words_len)
 {
 	struct signal_state signals;
-	struct beacon_link link;
+	struct deadman deadman;
 	struct service service;
 	const char *listen_pid = getenv("LISTEN_PID");
 	char question[OPTIONS_WHY];
 	int limit;
 	struct setup setup = { .options = options,
 		.signals = &signals,
-		.link = &link,
+		.deadman = &deadman,
 		.service = &service,
 		.words = words,
 		.words_len = words_len };
@@ -95,7 +95,7 @@ obey(enum options_result asked, struct options *options, const char *why, char *
 		return EXIT_NOT_ACQUIRED;
 	}
 	if (signals_take(&signals) == -1 || service_take(&service, options->notify_fd) == -1 ||
-	    beacon_open(&link, strlen(options->key)) == -1) {
+	    deadman_open(&deadman, strlen(options->key)) == -1) {
 		log_errno(setup.log, LEVEL_ERROR, errno, "cannot start");
 		return EXIT_NOT_ACQUIRED;
 	}
@@ -116,7 +116,7 @@ main(int argc, char *argv[])
 	/* The kernel lays the words out one behind the other. */
 	if (argc > 0)
 		words_len = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
-	code = obey(options_parse(&options, argc, argv, why), &options, why, argv[0], words_len);
+	code = carry_out(options_parse(&options, argc, argv, why), &options, why, argv[0], words_len);
 	options_free(&options);
 	return code;
 }

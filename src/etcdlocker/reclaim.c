@@ -26,7 +26,7 @@ reclaim_run(const struct setup *setup)
 {
 	struct reclaim reclaim = { .setup = setup };
 	const struct options *options = setup->options;
-	const struct beacon *shared = setup->link->shared;
+	const struct deadman_page *shared = setup->deadman->shared;
 	struct etcdlock_client *client = NULL;
 	struct etcdlock *lock = NULL;
 	char why[256];

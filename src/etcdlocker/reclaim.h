@@ -4,8 +4,8 @@
 
 #include "etcdlocker/setup.h"
 
-/* Release the lock, or leave the queue, that SETUP's beacon tells of, for at most 5 s. The tree must be dead. For a
- * process of its own. */
+/* Release the lock, or leave the queue, that SETUP's deadman page tells of, for at most 5 s. The tree must be dead. For
+ * a process of its own. */
 void reclaim_run(const struct setup *setup);
 
 #endif

@@ -77,7 +77,7 @@ note_elders(struct sentinel *sentinel)
 static void
 reap(struct sentinel *sentinel)
 {
-	const pid_t keeper = atomic_load(&sentinel->setup->link->shared->keeper);
+	const pid_t keeper = atomic_load(&sentinel->setup->deadman->shared->keeper);
 	int status;
 	pid_t pid;
 
@@ -110,7 +110,7 @@ forward_signals(struct sentinel *sentinel)
 		 * left one with the supervisor already. A full pipe means thousands unread: one more does not matter.
 		 */
 		if (!signals_are_ours(signo) && !job_control && !sentinel->gone &&
-		    write(sentinel->setup->link->lifeline[1], &byte, 1) == -1)
+		    write(sentinel->setup->deadman->lifeline[1], &byte, 1) == -1)
 			log_errno(sentinel->setup->log, LEVEL_DEBUG, errno, "cannot pass a signal on");
 	}
 }
@@ -122,7 +122,7 @@ sleep_on(struct sentinel *sentinel, int timeout_ms)
 	struct pollfd fds[] = {
 		{ .fd = sentinel->signal_fd, .events = POLLIN },
 		{ .fd = sentinel->busy ? -1 : sentinel->setup->service->news[0], .events = POLLIN },
-		{ .fd = sentinel->setup->link->timer_fd, .events = POLLIN },
+		{ .fd = sentinel->setup->deadman->timer_fd, .events = POLLIN },
 	};
 
 	/* An error is EINTR or a shortage that goes by: the caller looks at everything anyway. */
@@ -136,7 +136,7 @@ sleep_on(struct sentinel *sentinel, int timeout_ms)
 static void
 kill_all(struct sentinel *sentinel, bool keeper_too)
 {
-	struct beacon *shared = sentinel->setup->link->shared;
+	struct deadman_page *shared = sentinel->setup->deadman->shared;
 	const pid_t keeper = atomic_load(&shared->keeper);
 	struct tree_spared spared = sentinel->elders;
 	const bool spares_keeper = !keeper_too && keeper > 0 && !sentinel->emptied;
@@ -190,7 +190,7 @@ say_survivor(const struct sentinel *sentinel, struct patience *patience)
 	struct tree_spared spared = sentinel->elders;
 	struct tree_survivor survivor;
 
-	tree_spare_alone(&spared, atomic_load(&sentinel->setup->link->shared->keeper));
+	tree_spare_alone(&spared, atomic_load(&sentinel->setup->deadman->shared->keeper));
 	if (!patience_over(patience) || !tree_find_survivor(&spared, &survivor))
 		return;
 	log_msg(sentinel->setup->log, LEVEL_WARNING, "process %d (%s) cannot be killed: %s", (int)survivor.pid,
@@ -203,7 +203,7 @@ static bool
 kill_tree(struct sentinel *sentinel)
 {
 	const nsec began = clock_now();
-	nsec lease_end = atomic_load(&sentinel->setup->link->shared->kill_by), limit;
+	nsec lease_end = atomic_load(&sentinel->setup->deadman->shared->kill_by), limit;
 	struct patience patience;
 	int pause_ms = KILL_PAUSE_FIRST_MS;
 
@@ -233,7 +233,7 @@ reclaim(struct sentinel *sentinel)
 {
 	pid_t pid;
 
-	if (atomic_load(&sentinel->setup->link->shared->create_revision) == 0)
+	if (atomic_load(&sentinel->setup->deadman->shared->create_revision) == 0)
 		return;
 	pid = fork();
 	if (pid == 0) {
@@ -253,7 +253,7 @@ restore_terminal(const struct sentinel *sentinel)
 
 	if (tty == -1)
 		return;
-	tty_take_back(tty, atomic_load(&sentinel->setup->link->shared->leader), getpgrp());
+	tty_take_back(tty, atomic_load(&sentinel->setup->deadman->shared->leader), getpgrp());
 	close(tty);
 }
 
@@ -275,9 +275,9 @@ take_over(struct sentinel *sentinel)
 {
 	const struct logger *log = sentinel->setup->log;
 	const char *key = sentinel->setup->options->key;
-	bool held = atomic_load(&sentinel->setup->link->shared->held);
+	bool held = atomic_load(&sentinel->setup->deadman->shared->held);
 	/* Where we were stopped with it, the kernel's timer was the first. */
-	bool overdue = !sentinel->gone || beacon_overdue(sentinel->setup->link);
+	bool overdue = !sentinel->gone || deadman_overdue(sentinel->setup->deadman);
 	char why[128];
 
 	if (!kill_tree(sentinel)) {
@@ -299,12 +299,12 @@ take_over(struct sentinel *sentinel)
 static int
 guard(struct sentinel *sentinel)
 {
-	const struct beacon_link *link = sentinel->setup->link;
+	const struct deadman *deadman = sentinel->setup->deadman;
 
-	while (!sentinel->gone && !beacon_overdue(link))
+	while (!sentinel->gone && !deadman_overdue(deadman))
 		sleep_on(sentinel, -1);
 	/* Its exit code is believed only with its word: a loop that has failed leaves a tree, and a lock, behind. */
-	if (sentinel->gone && WIFEXITED(sentinel->status) && atomic_load(&link->shared->done))
+	if (sentinel->gone && WIFEXITED(sentinel->status) && atomic_load(&deadman->shared->done))
 		return WEXITSTATUS(sentinel->status);
 	return take_over(sentinel);
 }
@@ -313,7 +313,7 @@ int
 sentinel_run(struct setup *setup)
 {
 	struct sentinel sentinel = { .setup = setup };
-	struct beacon_link *link = setup->link;
+	struct deadman *deadman = setup->deadman;
 	int code;
 
 	sentinel.signal_fd = signals_open();
@@ -336,17 +336,17 @@ sentinel_run(struct setup *setup)
 	}
 	/* In a group of its own, so that no SIGKILL for a group takes us all. In both, whoever comes first. */
 	(void)setpgid(sentinel.supervisor, sentinel.supervisor);
-	close(link->lifeline[0]);
+	close(deadman->lifeline[0]);
 	service_relay_start(setup->service);
 	descriptors_close_inherited();
 	if (chdir("/") == -1)
 		log_errno(setup->log, LEVEL_DEBUG, errno, "cannot change to /");
 	code = guard(&sentinel);
-	private_dir_remove(link->shared->private_dir);
+	private_dir_remove(deadman->shared->private_dir);
 	for (int tries = 0; service_relay(setup->service) && tries < BUSY_TRIES; tries++)
 		(void)poll(NULL, 0, BUSY_PAUSE_MS);
-	if (atomic_load(&link->shared->cgroup) != 0) {
-		cgroup_name(&setup->cgroup, atomic_load(&link->shared->cgroup));
+	if (atomic_load(&deadman->shared->cgroup) != 0) {
+		cgroup_name(&setup->cgroup, atomic_load(&deadman->shared->cgroup));
 		cgroup_remove(&setup->cgroup);
 	}
 	return code;

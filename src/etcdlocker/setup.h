@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "child/cgroup.h"
 #include "child/signals.h"
-#include "etcdlocker/beacon.h"
+#include "etcdlocker/deadman.h"
 #include "etcdlocker/options.h"
 #include "etcdlocker/service.h"
 
@@ -13,7 +13,7 @@ struct setup {
 	const struct options *options;
 	const struct signal_state *signals; /* what COMMAND is to have */
 	const struct logger *log;
-	struct beacon_link *link;
+	struct deadman *deadman;
 	struct service *service;
 	bool listening; /* LISTEN_PID (sd_listen_fds(3)) is ours: the sockets are for COMMAND */
 	pid_t home;     /* the process group that we were started in, which is the sentinel's */

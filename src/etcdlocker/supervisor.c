@@ -1,53 +1,22 @@
 #include "etcdlocker/supervisor.h"
 
-#include "base/duration.h"
-#include "base/strbuf.h"
 #include "child/tree.h"
-#include "etcdlocker/command.h"
-#include "etcdlocker/outcome.h"
-#include "etcdlocker/states.h"
-#include "etcdlocker/stay.h"
+#include "etcdlocker/supervisor_act.h"
 #include "etcdlocker/waiting.h"
-#include "lock/etcdlock.h"
-#include "base/loop.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The same stop signal again so soon is the same one: timeout(1) sends it to us, and then to our group. */
 #define SIGNAL_ECHO NSEC_PER_SEC
 
-/* So long somebody who is impatient waits for a release that is under way: an etcd that is slow needs as much. */
-#define HURRY_LIMIT (2 * NSEC_PER_SEC)
-
-/* An exec takes milliseconds; so long signals are held back for it. */
-#define EXEC_LIMIT NSEC_PER_SEC
-
-struct supervisor {
-	struct setup *setup;
-	const struct options *options;
-	const struct logger *log;
-	enum sup_state state;
-	struct outcome outcome;
-	char leftover[640]; /* what could not be released */
-	struct loop *loop;
-	struct etcdlock_client *client;
-	struct etcdlock *lock;
-	struct command command;
-	struct loop_event *lifeline_event;
-	bool exec_hangs;
-	bool queue_said; /* for whom we wait */
-	int stop_signal; /* the last stop signal that we got; 0: none */
-	nsec stopped_at; /* when that was */
-	struct timer exec_limit, hurry;
-	struct stay stay;
-	struct timer watchdog; /* the service manager wants to hear from us */
-	struct timer pause;    /* until COMMAND is started, or the lock asked for, again */
-};
+/* A round of killing takes some 100 ms: the next one has begun by then, or we are held up. */
+#define KILL_HEARTBEAT (1500 * NSEC_PER_MSEC)
 
 /* --- what the sentinel is told --- */
 
@@ -55,19 +24,29 @@ struct supervisor {
 static void
 publish_key(const struct supervisor *sup)
 {
-	beacon_set_key(sup->setup->link, etcdlock_owner_key(sup->lock), etcdlock_create_revision(sup->lock));
+	deadman_set_key(sup->setup->deadman, etcdlock_owner_key(sup->lock), etcdlock_create_revision(sup->lock));
 }
 
-/* --- actions --- */
+/* --- states --- */
 
-static void handle(void *arg, enum sup_event event);
-static void tell_service(struct supervisor *sup, enum sup_state state);
+/* What a change of state is to the service manager. */
+static void
+tell_service(struct supervisor *sup, enum sup_state state)
+{
+	struct service *service = sup->setup->service;
+
+	if (state == SUP_RUNNING)
+		service_started(service, !sup->options->ready_child, "holding %.200s since revision %" PRId64,
+		    sup->options->key, etcdlock_revision(sup->lock));
+	else if (sup->outcome.cause == CAUSE_TOLD || state == SUP_DONE)
+		service_stopping(service, sup->outcome.text);
+}
 
 static void
 stop_holding_back(struct supervisor *sup)
 {
 	timer_disarm(sup->loop, &sup->exec_limit);
-	loop_event_add(sup->lifeline_event);
+	(void)loop_event_add(sup->lifeline_event);
 }
 
 /* An exec that takes so long hangs, on a network file system perhaps: signals count again. */
@@ -96,132 +75,13 @@ set_state(struct supervisor *sup, enum sup_state state, enum sup_event event)
 	tell_service(sup, state);
 }
 
-static void
-act_start(struct supervisor *sup)
-{
-	char *variables[] = {
-		str_printf("ETCD_LOCK_REV=%" PRId64, etcdlock_revision(sup->lock)),
-		str_printf("ETCD_LOCK_OWNER_KEY=%s", etcdlock_owner_key(sup->lock)),
-		str_printf("ETCD_LOCK_CREATE_REV=%" PRId64, etcdlock_create_revision(sup->lock)),
-	};
-	const size_t count = sizeof(variables) / sizeof(variables[0]);
-
-	stay_started(&sup->stay);
-	sup->exec_hangs = false;
-	timer_arm(sup->loop, &sup->exec_limit, clock_now() + EXEC_LIMIT);
-	command_start(&sup->command, variables, count);
-	for (size_t i = 0; i < count; i++)
-		free(variables[i]);
-}
-
-/* What COMMAND is to get for SIGNO; 0: nothing. */
-static int
-rewritten(const struct supervisor *sup, int signo)
-{
-	int to = sup->options->rewrite[signo];
-
-	return to == 0 ? signo : to - 1;
-}
-
-static void
-act_stop(struct supervisor *sup)
-{
-	bool told = sup->stop_signal != 0 && sup->outcome.cause == CAUSE_TOLD;
-	/* A lock that expires leaves less time than one that goes on being renewed. */
-	bool expiring = sup->outcome.cause == CAUSE_LOST;
-
-	command_stop(&sup->command, told ? rewritten(sup, sup->stop_signal) : sup->options->signal,
-	    expiring ? etcdlock_config_ms(sup->options->config, "grace") * NSEC_PER_MSEC : sup->options->grace);
-}
-
-static void
-act_release(struct supervisor *sup)
-{
-	command_rest(&sup->command, 0);
-	if (!sup->options->relock)
-		command_dismiss(&sup->command);
-	/* An acquisition that has just failed is giving up by itself: its event is coming. */
-	(void)etcdlock_unlock(sup->lock);
-}
-
-/* What has ended is told now, for the next end has a cause of its own. */
-static void
-act_pause(struct supervisor *sup, bool relock)
-{
-	const char *line = sup->outcome.text;
-	nsec pause = stay_pause(&sup->stay, relock);
-	char span[DURATION_TEXT];
-
-	service_ended(sup->setup->service, "%s; %s in %s", line,
-	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
-	log_msg(sup->log, LEVEL_NOTICE, "%s%s%s; %s in %s", line, sup->leftover[0] == '\0' ? "" : "; ", sup->leftover,
-	    relock ? "waiting for the lock again" : "starting it again", duration_text(pause, span));
-	sup->outcome = (struct outcome){ 0 };
-	sup->leftover[0] = '\0';
-	timer_arm(sup->loop, &sup->pause, clock_now() + pause);
-}
-
-static void
-act_acquire(struct supervisor *sup)
-{
-	if (etcdlock_lock(sup->lock) == -1) {
-		outcome_set(
-		    &sup->outcome, CAUSE_NOT_ACQUIRED, 0, "cannot wait for the lock again: %s", strerror(errno));
-		handle(sup, EV_NOT_ACQUIRED);
-	}
-}
-
-static void
-perform(struct supervisor *sup, enum sup_action action)
-{
-	switch (action) {
-	case ACT_NONE:
-		break;
-	case ACT_START:
-		act_start(sup);
-		break;
-	case ACT_STOP:
-		act_stop(sup);
-		break;
-	case ACT_FORWARD:
-		keeper_signal(&sup->command.keeper, rewritten(sup, sup->stop_signal), true);
-		break;
-	case ACT_SWEEP:
-		command_sweep(&sup->command);
-		break;
-	case ACT_KILL:
-		command_kill(&sup->command);
-		break;
-	case ACT_PAUSE:
-		command_rest(&sup->command, etcdlock_deadline(sup->lock));
-		act_pause(sup, false);
-		break;
-	case ACT_RELEASE:
-		act_release(sup);
-		break;
-	case ACT_HURRY:
-		if (!timer_armed(&sup->hurry))
-			timer_arm(sup->loop, &sup->hurry, clock_now() + HURRY_LIMIT);
-		break;
-	case ACT_REST:
-		atomic_store(&sup->setup->link->shared->held, false);
-		act_pause(sup, true);
-		break;
-	case ACT_ACQUIRE:
-		act_acquire(sup);
-		break;
-	case ACT_EXIT:
-		event_base_loopbreak(loop_base(sup->loop));
-		break;
-	}
-}
-
 /* An end after which COMMAND is started again, or with RELOCKS the lock waited for again, is no cause of ours: what
  * comes before that is. A CAUSE_TOLD that is set after this gives way to nothing: nothing is started any more. */
 static void
 supersede(struct supervisor *sup, bool relocks)
 {
-	if (stay_restarts(&sup->stay, &sup->outcome) || (relocks && stay_relocks(&sup->stay, &sup->outcome)))
+	if (restart_is_due(&sup->restarts, &sup->outcome) ||
+	    (relocks && restart_relock_is_due(&sup->restarts, &sup->outcome)))
 		sup->outcome = (struct outcome){ 0 };
 }
 
@@ -232,53 +92,104 @@ set_lost(struct supervisor *sup)
 	outcome_set(&sup->outcome, CAUSE_LOST, 0, "lock %.200s lost: %s", sup->options->key, etcdlock_error(sup->lock));
 }
 
-/* Whoever types Ctrl-C does not want it started again. */
 static void
-heed_terminal(struct supervisor *sup)
+handle(struct supervisor *sup, enum sup_event event)
 {
-	const int typed = sup->command.typed;
-	char name[SIGNAL_NAME];
-
-	if (typed == 0)
-		return;
-	supersede(sup, true);
-	outcome_set(&sup->outcome, CAUSE_TOLD, typed, "ended by signal %s from the terminal", signal_name(typed, name));
-}
-
-/* Without a keeper nothing can be started any more. What it had is killed. */
-static enum sup_event
-heed_keeper(struct supervisor *sup)
-{
-	const bool begun = sup->command.begun;
-
-	supersede(sup, true);
-	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our keeper process was killed%s",
-	    begun ? ": killing the command" : "");
-	return begun ? EV_LOST : EV_STOP;
-}
-
-static void
-handle(void *arg, enum sup_event event)
-{
-	struct supervisor *sup = arg;
 	struct sup_step step;
 
-	if (event == EV_COMMAND_ENDED)
-		heed_terminal(sup);
-	if (event == EV_KEEPER_LOST)
-		event = heed_keeper(sup);
-	if (event == EV_TREE_EMPTY && stay_restarts(&sup->stay, &sup->outcome)) {
+	if (event == EV_TREE_EMPTY && restart_is_due(&sup->restarts, &sup->outcome)) {
 		/* Where the lock was lost a moment ago, its event is still to come. */
 		if (etcdlock_deadline(sup->lock) != 0)
 			event = EV_TREE_EMPTY_RESTART;
 		else
 			set_lost(sup);
-	} else if ((event == EV_RELEASED || event == EV_NOT_ACQUIRED) && stay_relocks(&sup->stay, &sup->outcome))
+	} else if ((event == EV_RELEASED || event == EV_NOT_ACQUIRED) &&
+	    restart_relock_is_due(&sup->restarts, &sup->outcome))
 		event = EV_RELOCK;
 	step = states_step(sup->state, event);
 	set_state(sup, step.next, event);
-	/* Last, for an action may bring the next event. */
-	perform(sup, step.action);
+	supervisor_perform(sup, step.action);
+}
+
+/* --- COMMAND --- */
+
+static void
+on_ended(struct supervisor *sup, int status, int typed)
+{
+	char name[SIGNAL_NAME];
+
+	if (WIFSIGNALED(status))
+		outcome_set(&sup->outcome, CAUSE_KILLED, WTERMSIG(status), "the command was killed by signal %s",
+		    signal_name(WTERMSIG(status), name));
+	else
+		outcome_set(&sup->outcome, CAUSE_EXITED, WEXITSTATUS(status), "the command exited with %d",
+		    WEXITSTATUS(status));
+	/* Whoever types Ctrl-C does not want it started again. */
+	if (typed != 0) {
+		supersede(sup, true);
+		outcome_set(
+		    &sup->outcome, CAUSE_TOLD, typed, "ended by signal %s from the terminal", signal_name(typed, name));
+	}
+	handle(sup, EV_COMMAND_ENDED);
+}
+
+/* Without a keeper nothing can be started any more. What it had is killed. */
+static void
+on_keeper_lost(struct supervisor *sup, bool begun)
+{
+	supersede(sup, true);
+	outcome_set(&sup->outcome, CAUSE_TOLD, SIGKILL, "our keeper process was killed%s",
+	    begun ? ": killing the command" : "");
+	handle(sup, begun ? EV_LOST : EV_STOP);
+}
+
+static void
+on_command_event(struct supervisor *sup, const struct command_event *event)
+{
+	switch (event->what) {
+	case COMMAND_STARTED:
+		handle(sup, EV_STARTED);
+		break;
+	case COMMAND_NOT_STARTED:
+		outcome_set(&sup->outcome, CAUSE_NOT_STARTED, 0, "%s", event->text);
+		handle(sup, EV_START_FAILED);
+		break;
+	case COMMAND_PING_FAILED:
+		outcome_set(&sup->outcome, CAUSE_PING, 0, "the command %s", event->text);
+		handle(sup, EV_PING_FAILED);
+		break;
+	case COMMAND_ENDED:
+		on_ended(sup, event->status, event->typed);
+		break;
+	case COMMAND_GRACE_OVER:
+		handle(sup, EV_GRACE_OVER);
+		break;
+	case COMMAND_TREE_EMPTY:
+		handle(sup, EV_TREE_EMPTY);
+		break;
+	case COMMAND_KILLING:
+		sup->heartbeat = clock_now() + KILL_HEARTBEAT;
+		supervisor_guard(sup);
+		break;
+	case COMMAND_UNKILLABLE:
+		outcome_set(&sup->outcome, CAUSE_NOT_KILLED, 0, "%s", event->text);
+		handle(sup, EV_UNKILLABLE);
+		break;
+	case COMMAND_KEEPER_LOST:
+		on_keeper_lost(sup, event->status != 0);
+		break;
+	}
+}
+
+/* Nothing else is on the stack. */
+static void
+on_command(void *arg)
+{
+	struct supervisor *sup = arg;
+	struct command_event event;
+
+	while (command_events_next(&sup->command.events, &event))
+		on_command_event(sup, &event);
 }
 
 /* What COMMAND says to the service manager. */
@@ -300,19 +211,6 @@ on_watchdog(void *arg)
 	timer_arm(sup->loop, &sup->watchdog, clock_now() + sup->setup->service->watchdog / 2);
 }
 
-/* What a change of state is to the service manager. */
-static void
-tell_service(struct supervisor *sup, enum sup_state state)
-{
-	struct service *service = sup->setup->service;
-
-	if (state == SUP_RUNNING)
-		service_started(service, !sup->options->ready_child, "holding %.200s since revision %" PRId64,
-		    sup->options->key, etcdlock_revision(sup->lock));
-	else if (sup->outcome.cause == CAUSE_TOLD || state == SUP_DONE)
-		service_stopping(service, sup->outcome.text);
-}
-
 static void
 on_hurry_over(void *arg)
 {
@@ -321,6 +219,12 @@ on_hurry_over(void *arg)
 	snprintf(sup->leftover, sizeof(sup->leftover), "lock %.200s not released in time, its lease ends by itself",
 	    sup->options->key);
 	handle(sup, EV_HURRY_OVER);
+}
+
+static void
+on_not_asked(void *arg)
+{
+	handle(arg, EV_NOT_ACQUIRED);
 }
 
 static void
@@ -364,7 +268,7 @@ on_one_signal(struct supervisor *sup, int signo)
 		handle(sup, again ? EV_STOP_AGAIN : EV_STOP);
 		return;
 	}
-	signo = rewritten(sup, signo);
+	signo = supervisor_rewritten(sup, signo);
 	if (signo == SIGCONT)
 		keeper_signal_all(&sup->command.keeper, signo);
 	else if (signo != 0)
@@ -440,18 +344,20 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		    etcdlock_revision(lock));
 		/* A loss may be on its way already, so near to the acquisition: then its event is the next one. */
 		if (etcdlock_deadline(lock) != 0)
-			command_guard(&sup->command, etcdlock_deadline(lock));
+			supervisor_guard_until(sup, etcdlock_deadline(lock));
 		handle(sup, EV_ACQUIRED);
 		break;
 	case ETCDLOCK_RENEWED:
 		if (etcdlock_deadline(lock) != 0 && sup->state < SUP_RELEASING)
-			command_guard(&sup->command, etcdlock_deadline(lock));
+			supervisor_guard_until(sup, etcdlock_deadline(lock));
 		break;
 	case ETCDLOCK_EXPIRING:
 	case ETCDLOCK_DROPPED:
 		set_lost(sup);
-		if (event == ETCDLOCK_DROPPED)
+		if (event == ETCDLOCK_DROPPED) {
 			command_lock_lost(&sup->command);
+			sup->deadline = 0;
+		}
 		handle(sup, event == ETCDLOCK_DROPPED ? EV_LOST : EV_EXPIRING);
 		break;
 	case ETCDLOCK_REFUSED:
@@ -463,7 +369,7 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		if (etcdlock_failure(lock) != ETCDLOCK_FAILURE_NONE)
 			snprintf(sup->leftover, sizeof(sup->leftover), "lock %.200s %s", sup->options->key,
 			    etcdlock_error(lock));
-		else if (atomic_load(&sup->setup->link->shared->held) && sup->outcome.cause != CAUSE_LOST)
+		else if (atomic_load(&sup->setup->deadman->shared->held) && sup->outcome.cause != CAUSE_LOST)
 			log_msg(sup->log, LEVEL_DEBUG, "lock %.200s released", sup->options->key);
 		handle(sup, EV_RELEASED);
 		break;
@@ -484,17 +390,19 @@ set_up(struct supervisor *sup, const struct keeper *keeper)
 
 	timer_init(&sup->exec_limit, on_exec_limit, sup);
 	timer_init(&sup->hurry, on_hurry_over, sup);
+	task_init(&sup->not_asked, on_not_asked, sup);
 	timer_init(&sup->pause, on_pause_over, sup);
 	timer_init(&sup->watchdog, on_watchdog, sup);
-	stay_init(&sup->stay, options);
+	restart_init(&sup->restarts, options);
 	sup->loop = loop_new(NULL, &what);
 	if (sup->loop == NULL)
 		snprintf(why, sizeof(why), "cannot start: %s: %s", what, strerror(errno));
 	if (sup->loop == NULL)
 		goto fail;
 	sup->lifeline_event =
-	    loop_watch(sup->loop, sup->setup->link->lifeline[0], EV_READ, PRIORITY_DEADLINE, on_lifeline, sup);
-	if (sup->lifeline_event == NULL || command_init(&sup->command, sup->setup, sup->loop, keeper) == -1)
+	    loop_watch(sup->loop, sup->setup->deadman->lifeline[0], EV_READ, PRIORITY_DEADLINE, on_lifeline, sup);
+	if (sup->lifeline_event == NULL ||
+	    command_init(&sup->command, sup->setup, sup->loop, keeper, on_command, sup) == -1)
 		goto fail;
 	sup->client = etcdlock_client_new(
 	    loop_base(sup->loop), options->config, sup->log->write, sup->log->arg, why, sizeof(why));
@@ -544,18 +452,18 @@ fork_keeper(struct setup *setup, struct keeper *keeper)
 	const struct options *options = setup->options;
 	struct keeper_setup needs = { .argv = options->command,
 		.signals = setup->signals,
-		.leader = &setup->link->shared->leader,
-		.failure = &setup->link->shared->failure,
-		.may_start = beacon_may_start,
-		.arg = setup->link,
+		.leader = &setup->deadman->shared->leader,
+		.failure = &setup->deadman->shared->failure,
+		.may_start = deadman_may_start,
+		.arg = setup->deadman,
 		.group = options->group,
-		.once = stay_runs_once(options),
+		.once = restart_runs_once(options),
 		.own_words = setup->words,
 		.own_words_len = setup->words_len };
 
 	if (keeper_fork(keeper, &needs) == -1)
 		return -1;
-	atomic_store(&setup->link->shared->keeper, keeper->pid);
+	atomic_store(&setup->deadman->shared->keeper, keeper->pid);
 	return 0;
 }
 
@@ -565,10 +473,10 @@ supervisor_run(struct setup *setup)
 	struct supervisor sup = { .setup = setup,
 		.options = setup->options,
 		.log = setup->log,
-		.command = { .outcome = &sup.outcome, .notify = handle, .heard = on_heard, .arg = &sup } };
+		.command = { .heard = on_heard, .arg = &sup } };
 	struct keeper keeper = { .socket = -1 };
 
-	if (tree_adopt() == -1 || beacon_attach(setup->link) == -1 || fork_keeper(setup, &keeper) == -1) {
+	if (tree_adopt() == -1 || deadman_attach(setup->deadman) == -1 || fork_keeper(setup, &keeper) == -1) {
 		outcome_set(&sup.outcome, CAUSE_NOT_ACQUIRED, 0, "cannot guard a command: %s", strerror(errno));
 		sup.state = SUP_DONE;
 	} else if (set_up(&sup, &keeper) == -1 || etcdlock_lock(sup.lock) == -1) {
@@ -578,7 +486,7 @@ supervisor_run(struct setup *setup)
 	}
 	/* Only with this word the sentinel believes our exit code. */
 	if (sup.state == SUP_DONE)
-		atomic_store(&setup->link->shared->done, true);
+		atomic_store(&setup->deadman->shared->done, true);
 	say_outcome(&sup);
 	tear_down(&sup);
 	return outcome_code(&sup.outcome);

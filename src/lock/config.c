@@ -4,31 +4,17 @@
 #include "base/duration.h"
 #include "base/secret.h"
 #include "base/strbuf.h"
-#include "lock/password_file.h"
+#include "etcd/password_file.h"
 #include "net/endpoints.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Where a sentence goes that says what is wrong. */
-struct complaint {
-	char *text;
-	size_t size;
-};
-
-/* Returns 0, or -1 with errno EINVAL or ENOMEM and WHY filled. */
-typedef int (*setter)(struct etcdlock_config *config, const char *value, const struct complaint *why);
-
-struct setting {
-	const char *name, *variable;
-	const char *etcdctl; /* the variable of etcdctl's, which counts where nothing else is set */
-	setter set;
-};
 
 /* Always -1. */
 __attribute__((format(printf, 2, 3))) static int
@@ -64,11 +50,13 @@ set_text(char **field, const char *value, const struct complaint *why)
 }
 
 static int
-set_endpoints(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_endpoints(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	char wrong[ENDPOINTS_ERROR];
 	struct endpoints *parsed = endpoints_parse(value, &config->tls, wrong);
 
+	(void)setting;
 	if (parsed == NULL)
 		return complain(why, "%s", wrong);
 	endpoints_free(parsed);
@@ -76,29 +64,31 @@ set_endpoints(struct etcdlock_config *config, const char *value, const struct co
 }
 
 static int
-set_discovery(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_discovery(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 
+	(void)setting;
 	if (value[0] == '\0' || value[0] == '.' || strlen(value) > 200 || value[strspn(value, good)] != '\0')
 		return complain(why, "'%.64s' is no domain, such as example.org", value);
 	return set_text(&config->discovery_srv, value, why);
 }
 
-static int
-set_id(struct etcdlock_config *config, const char *value, const struct complaint *why)
+static char **
+text_of(struct etcdlock_config *config, const struct setting *setting)
 {
-	if (value[0] == '\0')
-		return complain(why, "the id is empty; any text that tells people who holds the lock will do");
-	return set_text(&config->id, value, why);
+	return (char **)(void *)((char *)config + setting->text);
 }
 
 static int
-set_key(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_name(struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	if (value[0] == '\0')
-		return complain(why, "the key is empty; use a name such as /locks/backup");
-	return set_text(&config->key, value, why);
+		return complain(why, "the %s is empty; %s", setting->name,
+		    setting == &config_settings[SETTING_KEY] ? "use a name such as /locks/backup"
+							     : "any text that tells people who holds the lock will do");
+	return set_text(text_of(config, setting), value, why);
 }
 
 static int
@@ -123,13 +113,21 @@ parse_ms(const char *value, int64_t *ms, const struct complaint *why)
 	return 0;
 }
 
+/* For a refresh period 0 is half the TTL, as etcd-lock 1.x has it. */
 static int
-set_ttl(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_span(struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
+{
+	return parse_ms(value, (int64_t *)(void *)((char *)&config->timing + setting->span), why);
+}
+
+static int
+set_ttl(struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	const char *wrong;
 	nsec span = 0;
 	int parsed = duration_parse(value, &span, &wrong);
 
+	(void)setting;
 	/* Where it is no duration at all, those that it could be are not all good either. */
 	if (parsed == -1 && strncmp(wrong, "not", 3) != 0)
 		return complain(why, "'%.64s' is %s", value, wrong);
@@ -142,15 +140,9 @@ set_ttl(struct etcdlock_config *config, const char *value, const struct complain
 }
 
 static int
-set_refresh(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_wait(struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
-	/* 0 is half the TTL, as etcd-lock 1.x has it. */
-	return parse_ms(value, &config->timing.refresh_ms, why);
-}
-
-static int
-set_wait(struct etcdlock_config *config, const char *value, const struct complaint *why)
-{
+	(void)setting;
 	if (strcmp(value, "never") != 0)
 		return parse_ms(value, &config->timing.wait_ms, why);
 	config->timing.wait_ms = -1;
@@ -158,10 +150,12 @@ set_wait(struct etcdlock_config *config, const char *value, const struct complai
 }
 
 static int
-set_connect_timeout(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_connect_timeout(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	int64_t ms;
 
+	(void)setting;
 	if (parse_ms(value, &ms, why) == -1)
 		return -1;
 	if (ms == 0)
@@ -171,20 +165,9 @@ set_connect_timeout(struct etcdlock_config *config, const char *value, const str
 }
 
 static int
-set_grace(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_renew(struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
-	return parse_ms(value, &config->timing.grace_ms, why);
-}
-
-static int
-set_lock_delay(struct etcdlock_config *config, const char *value, const struct complaint *why)
-{
-	return parse_ms(value, &config->timing.delay_ms, why);
-}
-
-static int
-set_renew(struct etcdlock_config *config, const char *value, const struct complaint *why)
-{
+	(void)setting;
 	if (strcmp(value, "raft") == 0)
 		config->renewal = RENEW_RAFT;
 	else if (strcmp(value, "keepalive") == 0)
@@ -195,10 +178,11 @@ set_renew(struct etcdlock_config *config, const char *value, const struct compla
 }
 
 static int
-set_api(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_api(struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	bool v2 = strcmp(value, "v2") == 0 || strcmp(value, "2") == 0;
 
+	(void)setting;
 	if (!v2 && strcmp(value, "v3") != 0 && strcmp(value, "3") != 0)
 		return complain(why, "'%.64s' is not an API of etcd; v3 and v2 are", value);
 	config->v2 = v2;
@@ -206,10 +190,12 @@ set_api(struct etcdlock_config *config, const char *value, const struct complain
 }
 
 static int
-set_password(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_password(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	char *password;
 
+	(void)setting;
 	if (value[0] == '\0')
 		return complain(why, "the password is empty, and etcd takes none that is");
 	password = secret_new(value, strlen(value));
@@ -226,11 +212,13 @@ set_password(struct etcdlock_config *config, const char *value, const struct com
 
 /* The name of NAME or NAME:PASSWORD. */
 static int
-set_user_name(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_user_name(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	char *name = strndup(value, strcspn(value, ":"));
 	int result = -1;
 
+	(void)setting;
 	if (name == NULL)
 		no_memory(why);
 	else if (name[0] == '\0')
@@ -244,13 +232,13 @@ set_user_name(struct etcdlock_config *config, const char *value, const struct co
 }
 
 static int
-set_user(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_user(struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	const char *colon = strchr(value, ':');
 
-	if (set_user_name(config, value, why) == -1)
+	if (set_user_name(config, setting, value, why) == -1)
 		return -1;
-	return colon == NULL ? 0 : set_password(config, colon + 1, why);
+	return colon == NULL ? 0 : set_password(config, setting, colon + 1, why);
 }
 
 /* PATH as it is from anywhere: whoever set it may go elsewhere later. What it leads to is not looked up: a link may
@@ -270,12 +258,14 @@ set_path(char **field, const char *path, const struct complaint *why)
 }
 
 static int
-set_password_file(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_password_file(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	const char *wrong;
 	char *password = password_file_read(value, false, &wrong);
 	struct stat about;
 
+	(void)setting;
 	if (password == NULL)
 		return complain(why, "no password in '%.100s': %s", value, wrong);
 	secret_free(config->password);
@@ -289,81 +279,104 @@ set_password_file(struct etcdlock_config *config, const char *value, const struc
 }
 
 static int
-set_readable(char **field, const char *value, const struct complaint *why)
+set_readable(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	if (access(value, R_OK) == -1)
 		return complain(why, "cannot read '%.150s': %s", value, strerror(errno));
-	return set_path(field, value, why);
+	return set_path(text_of(config, setting), value, why);
 }
 
 static int
-set_cacert(struct etcdlock_config *config, const char *value, const struct complaint *why)
-{
-	return set_readable(&config->tls.cacert, value, why);
-}
-
-static int
-set_cert(struct etcdlock_config *config, const char *value, const struct complaint *why)
-{
-	return set_readable(&config->tls.cert, value, why);
-}
-
-static int
-set_cert_key(struct etcdlock_config *config, const char *value, const struct complaint *why)
-{
-	return set_readable(&config->tls.cert_key, value, why);
-}
-
-static int
-set_server_name(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_server_name(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 
+	(void)setting;
 	if (value[0] == '\0' || value[strspn(value, good)] != '\0')
 		return complain(why, "'%.64s' is not a host name, as certificates have it", value);
 	return set_text(&config->tls.server_name, value, why);
 }
 
 static int
-set_insecure(struct etcdlock_config *config, const char *value, const struct complaint *why)
+set_insecure(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why)
 {
 	bool yes = value[0] == '\0' || strcmp(value, "yes") == 0;
 
+	(void)setting;
 	if (!yes && strcmp(value, "no") != 0)
 		return complain(why, "'%.64s' is neither yes nor no", value);
 	config->tls.insecure = yes;
 	return 0;
 }
 
-static const struct setting settings[CONFIG_SETTINGS] = {
-	{ "endpoints", "ETCD_LOCK_HOST", "ETCDCTL_ENDPOINTS", set_endpoints },
-	{ "discovery-srv", "ETCD_LOCK_DISCOVERY_SRV", "ETCDCTL_DISCOVERY_SRV", set_discovery },
-	{ "id", "ETCD_LOCK_ID", NULL, set_id },
-	{ "key", "ETCD_LOCK_KEY", NULL, set_key },
-	{ "ttl", "ETCD_LOCK_TTL", NULL, set_ttl },
-	{ "refresh", "ETCD_LOCK_REFRESH", NULL, set_refresh },
-	{ "wait", NULL, NULL, set_wait },
-	{ "connect-timeout", NULL, NULL, set_connect_timeout },
-	{ "grace", NULL, NULL, set_grace },
-	{ "lock-delay", NULL, NULL, set_lock_delay },
-	{ "renew", NULL, NULL, set_renew },
-	{ "api", "ETCD_LOCK_API", NULL, set_api },
-	{ "cacert", "ETCD_LOCK_CACERT", "ETCDCTL_CACERT", set_cacert },
-	{ "cert", "ETCD_LOCK_CERT", "ETCDCTL_CERT", set_cert },
-	{ "cert-key", "ETCD_LOCK_CERT_KEY", "ETCDCTL_KEY", set_cert_key },
-	{ "tls-server-name", "ETCD_LOCK_TLS_SERVER_NAME", NULL, set_server_name },
-	{ "insecure-skip-verify", NULL, NULL, set_insecure },
-	{ "user", "ETCD_LOCK_USER", "ETCDCTL_USER", set_user },
-	{ "password-file", "ETCD_LOCK_PASSWORD_FILE", NULL, set_password_file },
-	{ "password", "ETCD_LOCK_PASSWORD", "ETCDCTL_PASSWORD", set_password },
+#define TEXT(member) .text = offsetof(struct etcdlock_config, member)
+#define SPAN(member, unit) .span = offsetof(struct timing, member), .unit_ms = (unit)
+
+const struct setting config_settings[SETTINGS] = {
+	[SETTING_ENDPOINTS] = { .name = "endpoints",
+	    .variable = "ETCD_LOCK_HOST",
+	    .etcdctl = "ETCDCTL_ENDPOINTS",
+	    .set = set_endpoints },
+	[SETTING_DISCOVERY_SRV] = { .name = "discovery-srv",
+	    .variable = "ETCD_LOCK_DISCOVERY_SRV",
+	    .etcdctl = "ETCDCTL_DISCOVERY_SRV",
+	    .set = set_discovery },
+	[SETTING_ID] = { .name = "id", .variable = "ETCD_LOCK_ID", .set = set_name, TEXT(id) },
+	[SETTING_KEY] = { .name = "key", .variable = "ETCD_LOCK_KEY", .set = set_name, TEXT(key) },
+	[SETTING_TTL] = { .name = "ttl",
+	    .variable = "ETCD_LOCK_TTL",
+	    .set = set_ttl,
+	    SPAN(ttl_s, 1000),
+	    .changeable = true },
+	[SETTING_REFRESH] = { .name = "refresh",
+	    .variable = "ETCD_LOCK_REFRESH",
+	    .set = set_span,
+	    SPAN(refresh_ms, 1),
+	    .changeable = true },
+	[SETTING_GRACE] = { .name = "grace", .set = set_span, SPAN(grace_ms, 1), .changeable = true },
+	[SETTING_WAIT] = { .name = "wait", .set = set_wait, SPAN(wait_ms, 1), .changeable = true },
+	[SETTING_CONNECT_TIMEOUT] = { .name = "connect-timeout", .set = set_connect_timeout, SPAN(connect_ms, 1) },
+	[SETTING_LOCK_DELAY] = { .name = "lock-delay", .set = set_span, SPAN(delay_ms, 1), .changeable = true },
+	[SETTING_RENEW] = { .name = "renew", .set = set_renew },
+	[SETTING_API] = { .name = "api", .variable = "ETCD_LOCK_API", .set = set_api },
+	[SETTING_CACERT] = { .name = "cacert",
+	    .variable = "ETCD_LOCK_CACERT",
+	    .etcdctl = "ETCDCTL_CACERT",
+	    .set = set_readable,
+	    TEXT(tls.cacert) },
+	[SETTING_CERT] = { .name = "cert",
+	    .variable = "ETCD_LOCK_CERT",
+	    .etcdctl = "ETCDCTL_CERT",
+	    .set = set_readable,
+	    TEXT(tls.cert) },
+	[SETTING_CERT_KEY] = { .name = "cert-key",
+	    .variable = "ETCD_LOCK_CERT_KEY",
+	    .etcdctl = "ETCDCTL_KEY",
+	    .set = set_readable,
+	    TEXT(tls.cert_key) },
+	[SETTING_TLS_SERVER_NAME] = { .name = "tls-server-name",
+	    .variable = "ETCD_LOCK_TLS_SERVER_NAME",
+	    .set = set_server_name },
+	[SETTING_INSECURE_SKIP_VERIFY] = { .name = "insecure-skip-verify", .set = set_insecure },
+	[SETTING_USER] = { .name = "user", .variable = "ETCD_LOCK_USER", .etcdctl = "ETCDCTL_USER", .set = set_user },
+	[SETTING_PASSWORD_FILE] = { .name = "password-file",
+	    .variable = "ETCD_LOCK_PASSWORD_FILE",
+	    .set = set_password_file },
+	[SETTING_PASSWORD] = { .name = "password",
+	    .variable = "ETCD_LOCK_PASSWORD",
+	    .etcdctl = "ETCDCTL_PASSWORD",
+	    .set = set_password },
 };
 
-static const struct setting *
-find(const char *name)
+const struct setting *
+config_setting(const char *name)
 {
-	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
-		if (strcmp(settings[i].name, name) == 0)
-			return &settings[i];
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (strcmp(config_settings[i].name, name) == 0)
+			return &config_settings[i];
 	return NULL;
 }
 
@@ -414,14 +427,14 @@ etcdlock_config_free(struct etcdlock_config *config)
 int
 etcdlock_config_set(struct etcdlock_config *config, const char *name, const char *value, char *why, size_t size)
 {
-	const struct setting *setting = find(name);
+	const struct setting *setting = config_setting(name);
 	struct complaint complaint = { why, size };
 
 	if (setting == NULL)
 		return complain(&complaint, "there is no setting '%.64s'", name);
-	if (setting->set(config, value, &complaint) == -1)
+	if (setting->set(config, setting, value, &complaint) == -1)
 		return -1;
-	config->given[setting - settings] = true;
+	config->given[setting - config_settings] = true;
 	return 0;
 }
 
@@ -448,7 +461,7 @@ from_variable(struct etcdlock_config *config, const struct setting *setting, con
 
 	if (value == NULL || value[0] == '\0' || set == NULL)
 		return 0;
-	if (set(config, value, &complaint) == 0) {
+	if (set(config, setting, value, &complaint) == 0) {
 		*done = true;
 		return 0;
 	}
@@ -461,22 +474,22 @@ from_variable(struct etcdlock_config *config, const struct setting *setting, con
 int
 etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size)
 {
-	bool done[CONFIG_SETTINGS];
+	bool done[SETTINGS];
 
 	memcpy(done, config->given, sizeof(done));
 	/* There are two ways to say where etcd is: one that was set beats the variables of both. */
-	if (done[find("endpoints") - settings] || done[find("discovery-srv") - settings])
-		done[find("endpoints") - settings] = done[find("discovery-srv") - settings] = true;
-	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
-		if (from_variable(config, &settings[i], settings[i].variable, &done[i], why, size) == -1)
+	if (done[SETTING_ENDPOINTS] || done[SETTING_DISCOVERY_SRV])
+		done[SETTING_ENDPOINTS] = done[SETTING_DISCOVERY_SRV] = true;
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (from_variable(config, &config_settings[i], config_settings[i].variable, &done[i], why, size) == -1)
 			return -1;
-	if (done[find("endpoints") - settings] || done[find("discovery-srv") - settings])
-		done[find("endpoints") - settings] = done[find("discovery-srv") - settings] = true;
+	if (done[SETTING_ENDPOINTS] || done[SETTING_DISCOVERY_SRV])
+		done[SETTING_ENDPOINTS] = done[SETTING_DISCOVERY_SRV] = true;
 	/* etcdctl's key is for etcdctl's certificate. */
 	if (config->tls.cert != NULL)
-		done[find("cert-key") - settings] = true;
-	for (size_t i = 0; i < CONFIG_SETTINGS; i++)
-		if (from_variable(config, &settings[i], settings[i].etcdctl, &done[i], why, size) == -1)
+		done[SETTING_CERT_KEY] = true;
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (from_variable(config, &config_settings[i], config_settings[i].etcdctl, &done[i], why, size) == -1)
 			return -1;
 	return 0;
 }
@@ -484,7 +497,7 @@ etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size)
 const char *
 etcdlock_config_variable(const char *name)
 {
-	const struct setting *setting = find(name);
+	const struct setting *setting = config_setting(name);
 
 	return setting == NULL ? NULL : setting->variable;
 }
@@ -499,7 +512,7 @@ etcdlock_config_wants_password(const struct etcdlock_config *config)
 static const char *
 check_pairs(const struct etcdlock_config *config)
 {
-	if (config->given[find("endpoints") - settings] && config->given[find("discovery-srv") - settings])
+	if (config->given[SETTING_ENDPOINTS] && config->given[SETTING_DISCOVERY_SRV])
 		return "there are endpoints, and a domain to find them in: set one of endpoints and discovery-srv";
 	if (config->tls.cert_key != NULL && config->tls.cert == NULL)
 		return "there is a key of a client certificate, but no certificate: set cert, too";
@@ -549,21 +562,13 @@ etcdlock_config_user(const struct etcdlock_config *config)
 int64_t
 etcdlock_config_ms(const struct etcdlock_config *config, const char *name)
 {
+	const struct setting *setting = config_setting(name);
 	struct timing timing = config->timing;
-	const struct {
-		const char *name;
-		const int64_t *ms;
-	} spans[] = { { "refresh", &timing.refresh_ms }, { "wait", &timing.wait_ms },
-		{ "connect-timeout", &timing.connect_ms }, { "grace", &timing.grace_ms },
-		{ "lock-delay", &timing.delay_ms } };
 	char why[1];
+	int64_t span;
 
-	if (timing_resolve(&timing, why, sizeof(why)) == -1)
+	if (timing_resolve(&timing, why, sizeof(why)) == -1 || setting == NULL || setting->unit_ms == 0)
 		return -1;
-	if (strcmp(name, "ttl") == 0)
-		return timing.ttl_s * 1000;
-	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++)
-		if (strcmp(name, spans[i].name) == 0)
-			return *spans[i].ms;
-	return -1;
+	memcpy(&span, (const char *)&timing + setting->span, sizeof(span));
+	return span < 0 ? -1 : span * setting->unit_ms;
 }

@@ -6,12 +6,61 @@
 #include "lock/timing.h"
 #include "net/tls.h"
 
-#define CONFIG_SETTINGS 20
-
-enum renewal {
-	RENEW_RAFT,     /* each time a new lease, and the key moved to it: survives etcd's stale leaders */
-	RENEW_KEEPALIVE /* spares etcd the writes; a leader that was frozen can confirm what is gone */
+/* The settings, in the order in which variables are taken. */
+enum setting_id {
+	SETTING_ENDPOINTS,
+	SETTING_DISCOVERY_SRV,
+	SETTING_ID,
+	SETTING_KEY,
+	SETTING_TTL,
+	SETTING_REFRESH,
+	SETTING_GRACE,
+	SETTING_WAIT,
+	SETTING_CONNECT_TIMEOUT,
+	SETTING_LOCK_DELAY,
+	SETTING_RENEW,
+	SETTING_API,
+	SETTING_CACERT,
+	SETTING_CERT,
+	SETTING_CERT_KEY,
+	SETTING_TLS_SERVER_NAME,
+	SETTING_INSECURE_SKIP_VERIFY,
+	SETTING_USER,
+	SETTING_PASSWORD_FILE,
+	SETTING_PASSWORD
 };
+#define SETTINGS (SETTING_PASSWORD + 1)
+
+struct etcdlock_config;
+struct setting;
+
+/* Where a sentence goes that says what is wrong with a value. */
+struct complaint {
+	char *text;
+	size_t size;
+};
+
+/* Set SETTING to VALUE. Returns 0, or -1 with errno EINVAL or ENOMEM and WHY filled. */
+typedef int (*setter)(
+    struct etcdlock_config *config, const struct setting *setting, const char *value, const struct complaint *why);
+
+/* All that is to be known of a setting stands in its row; etcdlock.h and the manuals describe it, and a test compares.
+ */
+struct setting {
+	const char *name;
+	const char *variable; /* NULL: none */
+	const char *etcdctl;  /* the variable of etcdctl's, which counts where nothing else is set; NULL: none */
+	setter set;
+	size_t text;     /* of one that is a text: where it is in struct etcdlock_config */
+	size_t span;     /* of one that is a span: where it is in struct timing, an int64_t */
+	int64_t unit_ms; /* in so many milliseconds; 0: it is no span */
+	bool changeable; /* while a lock lives */
+};
+
+extern const struct setting config_settings[SETTINGS];
+
+/* NULL where there is none of that name. */
+const struct setting *config_setting(const char *name);
 
 struct etcdlock_config {
 	char *endpoints, *key; /* KEY is NULL until it is set */
@@ -25,8 +74,8 @@ struct etcdlock_config {
 	struct tls tls;
 	struct timing timing; /* as asked for */
 	enum renewal renewal;
-	bool v2;                     /* etcd's API; else v3 */
-	bool given[CONFIG_SETTINGS]; /* set by hand */
+	bool v2;              /* etcd's API; else v3 */
+	bool given[SETTINGS]; /* set by hand */
 };
 
 #endif

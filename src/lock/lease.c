@@ -14,12 +14,12 @@ lease_left(const struct moment *sent, nsec ttl)
 }
 
 static struct lease *
-oldest_but(struct lease_ledger *ledger, const struct lease *kept)
+oldest_but(struct leases *leases, const struct lease *kept)
 {
-	struct lease *oldest = &ledger->slots[kept == &ledger->slots[0]];
+	struct lease *oldest = &leases->slots[kept == &leases->slots[0]];
 
 	for (size_t i = 0; i < LEASES; i++) {
-		struct lease *lease = &ledger->slots[i];
+		struct lease *lease = &leases->slots[i];
 
 		if (lease != kept && lease->sent.boot < oldest->sent.boot)
 			oldest = lease;
@@ -28,12 +28,12 @@ oldest_but(struct lease_ledger *ledger, const struct lease *kept)
 }
 
 struct lease *
-lease_open(struct lease_ledger *ledger, const struct lease *kept, struct moment now, nsec ttl)
+lease_open(struct leases *leases, const struct lease *kept, struct moment now, nsec ttl)
 {
-	struct lease *lease = lease_find(ledger, 0);
+	struct lease *lease = lease_find(leases, 0);
 
 	if (lease == NULL)
-		lease = oldest_but(ledger, kept);
+		lease = oldest_but(leases, kept);
 	/* Positive and 63 bits: etcd before 3.4.20 could corrupt its store over a negative id. */
 	do
 		lease->id = (int64_t)(random_uint64() >> 1);
@@ -45,19 +45,19 @@ lease_open(struct lease_ledger *ledger, const struct lease *kept, struct moment 
 }
 
 struct lease *
-lease_find(struct lease_ledger *ledger, int64_t id)
+lease_find(struct leases *leases, int64_t id)
 {
 	for (size_t i = 0; i < LEASES; i++)
-		if (ledger->slots[i].id == id)
-			return &ledger->slots[i];
+		if (leases->slots[i].id == id)
+			return &leases->slots[i];
 	return NULL;
 }
 
 void
-lease_retire_older(struct lease_ledger *ledger, const struct lease *kept)
+lease_retire_older(struct leases *leases, const struct lease *kept)
 {
 	for (size_t i = 0; i < LEASES; i++) {
-		struct lease *lease = &ledger->slots[i];
+		struct lease *lease = &leases->slots[i];
 
 		if (lease->id != 0 && lease != kept && lease->sent.boot <= kept->sent.boot)
 			lease->revoke = true;
@@ -65,22 +65,22 @@ lease_retire_older(struct lease_ledger *ledger, const struct lease *kept)
 }
 
 void
-lease_retire_all(struct lease_ledger *ledger)
+lease_retire_all(struct leases *leases)
 {
 	for (size_t i = 0; i < LEASES; i++) {
-		if (!ledger->slots[i].exposed)
-			lease_close(&ledger->slots[i]);
+		if (!leases->slots[i].exposed)
+			lease_close(&leases->slots[i]);
 		else
-			ledger->slots[i].revoke = true;
+			leases->slots[i].revoke = true;
 	}
 }
 
 struct lease *
-lease_next_retired(struct lease_ledger *ledger)
+lease_next_retired(struct leases *leases)
 {
 	for (size_t i = 0; i < LEASES; i++)
-		if (ledger->slots[i].revoke)
-			return &ledger->slots[i];
+		if (leases->slots[i].revoke)
+			return &leases->slots[i];
 	return NULL;
 }
 

@@ -1,4 +1,4 @@
-/* Lease arithmetic, and the ledger of the leases that one lock has asked for.
+/* Lease arithmetic, and the leases that one lock has asked for.
  *
  * A lease is counted from the moment its grant was sent: it can have begun no earlier. What we live on is its
  * first TTL, which etcd keeps through every change of leader; an extension by keepalive it may forget. */
@@ -22,7 +22,7 @@ struct lease {
 /* A renewal reuses a fresh lease for a quarter of the TTL, so few are open at a time. */
 #define LEASES 8
 
-struct lease_ledger {
+struct leases {
 	struct lease slots[LEASES];
 };
 
@@ -34,21 +34,21 @@ nsec lease_margin(nsec ttl);
  * already. On the clock that says more has passed. */
 nsec lease_left(const struct moment *sent, nsec ttl);
 
-/* Enter a new lease with a fresh random id, sent NOW, TTL as asked for. Where the ledger is full the oldest lease but
- * KEPT (may be NULL) makes room: it is so old that it has run out, or does so soon by itself. */
-struct lease *lease_open(struct lease_ledger *ledger, const struct lease *kept, struct moment now, nsec ttl);
+/* Enter a new lease with a fresh random id, sent NOW, TTL as asked for. Where there are LEASES of them the oldest lease
+ * but KEPT (may be NULL) makes room: it is so old that it has run out, or does so soon by itself. */
+struct lease *lease_open(struct leases *leases, const struct lease *kept, struct moment now, nsec ttl);
 
 /* The lease with this id, or NULL. */
-struct lease *lease_find(struct lease_ledger *ledger, int64_t id);
+struct lease *lease_find(struct leases *leases, int64_t id);
 
 /* Our key is on KEPT: every lease that was sent before it, and only those, are to be revoked. */
-void lease_retire_older(struct lease_ledger *ledger, const struct lease *kept);
+void lease_retire_older(struct leases *leases, const struct lease *kept);
 
 /* Every lease is to be revoked; those that etcd never heard of are forgotten. */
-void lease_retire_all(struct lease_ledger *ledger);
+void lease_retire_all(struct leases *leases);
 
 /* A lease that is to be revoked, or NULL. */
-struct lease *lease_next_retired(struct lease_ledger *ledger);
+struct lease *lease_next_retired(struct leases *leases);
 
 /* Forget a lease; NULL is fine. */
 void lease_close(struct lease *lease);

@@ -1,17 +1,16 @@
-/* The lock's state machine, as its backends see it.
+/* A lock: its state, and what moves it.
  *
- * The machine decides what to do and when; a backend speaks one protocol of etcd and reports what became of it.
- * All functions are called from the loop, and none calls the user: events are queued and delivered later. */
+ * What a protocol reports, what the user asks for and what a timer brings becomes an event (lock.c); the table says
+ * what it leads to (lock_states.c); that is done (lock_act.c), and told (lock_news.c). Of these lock.c calls the
+ * others, and none of them calls it. */
 #ifndef LOCK_LOCK_H
 #define LOCK_LOCK_H
 
 #include "base/backoff.h"
-#include "lock/backend.h"
 #include "lock/client.h"
-#include "lock/config.h"
-#include "lock/lease.h"
-
-#include <sys/queue.h>
+#include "lock/lock_events.h"
+#include "lock/lock_states.h"
+#include "lock/protocol.h"
 
 /* How we came to be the first in the queue, which decides about the lock delay. */
 enum succession {
@@ -21,35 +20,32 @@ enum succession {
 	SUCCESSION_VANISHED, /* it vanished at the time VANISHED: its command may be dying */
 };
 
-/* What became of a transaction of the user's, on its way to him. */
-struct lock_result {
-	etcdlock_txn_fn done;
-	void *arg;
-	enum etcdlock_txn_result result;
-	int64_t revision;
-	char error[384];
-	TAILQ_ENTRY(lock_result) link;
-};
-
+/* Invariants:
+ * - CONTENDER.deadline is not 0 exactly while STATE is HELD or DOUBTFUL; then EXPIRED is armed, and EXPIRING unless
+ *   EXPIRING_SAID;
+ * - CONNECT is armed only before the lock is in the queue, WAIT only before it is ours, RELEASE exactly while
+ * RELEASING;
+ * - in IDLE and LOST no timer is armed, and the protocol does nothing;
+ * - ERROR is the first cause of what STATE came from. */
 struct etcdlock {
 	struct etcdlock_client *client;
+	struct contender contender; /* what the protocol sees of it */
 	char *key, *id;
-	struct timing asked, timing; /* as set, and as it works out */
-	enum renewal renewal;
+	struct timing asked; /* as set */
 	etcdlock_event_fn on_event;
 	void *arg;
 
-	enum etcdlock_state state;
+	enum etcdlock_state state, before; /* BEFORE: until the last event */
 	enum etcdlock_failure failure;
 	char error[768];   /* the first cause */
 	char trouble[640]; /* the last try that failed */
 	bool answered;     /* and what was wrong was the answer */
 	bool refused;      /* RELEASING because it was not acquired */
 	bool given;        /* RELEASING, and others can have it: what is left to do is to clean up */
-	bool lost;         /* it was, since it was asked for; ERROR says why */
 
-	const struct backend_ops *ops;
-	void *backend;
+	const struct protocol *ops;
+	void *protocol;
+	struct lock_events events;
 
 	struct lease_term term;
 	enum succession succession;
@@ -59,9 +55,8 @@ struct etcdlock {
 	nsec began;      /* when it was asked for */
 	bool spread;     /* the first renewal is planned */
 	bool expiring_said, doubt_said;
-	nsec deadline;
 	int64_t revision;
-	char *holder, *holder_key; /* who was the first when there was news of the queue */
+	char *holder, *holder_key; /* the first in the queue, when there was news of it */
 	long ahead;
 
 	struct timer refresh, doubt, expiring, expired, wait, connect, again, release;
@@ -69,39 +64,33 @@ struct etcdlock {
 
 	enum etcdlock_event pending[ETCDLOCK_EVENTS];
 	size_t pending_count;
-	TAILQ_HEAD(, lock_result) results;
 	struct loop_event *deliver;
 	bool *freed; /* set while an event is delivered: the callback may free the lock */
 };
 
-/* Set the state and log it. The only place that does. */
-void lock_set_state(struct etcdlock *lock, enum etcdlock_state state);
+/* Set up what a lock of CLIENT needs to move; its texts and spans are set. Returns 0, or -1 when memory is short. */
+__attribute__((warn_unused_result)) int lock_init(struct etcdlock *lock, const struct protocol *ops);
+void lock_clear(struct etcdlock *lock);
+
+/* The user asks for what EVENT says: LOCK_ASKED_FOR or LOCK_GIVEN_UP. */
+void lock_want(struct etcdlock *lock, enum lock_event event);
+
+/* Returns 0, or -1 with errno as etcdlock_reclaim() has it. */
+__attribute__((warn_unused_result)) int
+lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held);
+
+/* CONTENDER.timing is another one. */
+void lock_timing_changed(struct etcdlock *lock);
 
 /* True in the states that own the lock. */
-bool lock_owned(const struct etcdlock *lock);
+static inline bool
+lock_owned(const struct etcdlock *lock)
+{
+	return lock->state == ETCDLOCK_HELD || lock->state == ETCDLOCK_DOUBTFUL;
+}
 
 /* Where the deadline of a lock that is owned has passed, it is lost: true. A timer can come late, so whoever is about
  * to act upon ownership asks. */
 bool lock_check_expired(struct etcdlock *lock);
-
-/* Queue EVENT for the user, unless it is queued already. */
-void lock_post(struct etcdlock *lock, enum etcdlock_event event);
-
-/* Take what is queued back, but DROPPED, REFUSED and RELEASED: something has ended, and that is always told. */
-void lock_forget_news(struct etcdlock *lock);
-
-/* Queue RESULT, from malloc(), which it takes. */
-void lock_post_result(struct etcdlock *lock, struct lock_result *result);
-
-void lock_timers_init(struct etcdlock *lock);
-void lock_timers_stop(struct etcdlock *lock);
-
-/* --- what the user wants --- */
-
-void lock_begin(struct etcdlock *lock);
-void lock_end(struct etcdlock *lock);
-void lock_timing_changed(struct etcdlock *lock);
-__attribute__((warn_unused_result)) int
-lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revision, bool held);
 
 #endif

@@ -14,22 +14,42 @@ lock_say_unreachable(struct etcdlock *lock)
 	/* The first try may still be out. */
 	if (lock->trouble[0] == '\0')
 		snprintf(lock->trouble, sizeof(lock->trouble), "%.200s: silence",
-		    endpoints_current(lock->client->endpoints)->name);
+		    endpoints_current(lock->client->session->endpoints)->name);
 	else if (lock->answered)
 		what = "etcd has not answered as it should for";
 	snprintf(lock->error, sizeof(lock->error), "%s %s: %s", what,
-	    duration_text(lock->timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
+	    duration_text(lock->contender.timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
 }
 
 void
 lock_say_conflict(struct etcdlock *lock)
 {
-	const char *holder = etcdlock_holder(lock);
+	const char *holder = lock->holder == NULL ? "" : lock->holder;
 	char span[DURATION_TEXT];
 
 	snprintf(lock->error, sizeof(lock->error), "held by %s%s%s",
-	    holder[0] != '\0' ? holder : "a client without an id", lock->timing.wait_ms > 0 ? ", still after " : "",
-	    lock->timing.wait_ms > 0 ? duration_text(lock->timing.wait_ms * NSEC_PER_MSEC, span) : "");
+	    holder[0] != '\0' ? holder : "a client without an id",
+	    lock->contender.timing.wait_ms > 0 ? ", still after " : "",
+	    lock->contender.timing.wait_ms > 0 ? duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span)
+					       : "");
+}
+
+void
+lock_say_not_queued(struct etcdlock *lock)
+{
+	char span[DURATION_TEXT];
+
+	snprintf(lock->error, sizeof(lock->error), "%s after %s%s%s",
+	    lock->before == ETCDLOCK_WAITING ? "no word from etcd" : "not in the queue",
+	    duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span), lock->trouble[0] ? ": " : "",
+	    lock->trouble);
+}
+
+void
+lock_say_unreleased(struct etcdlock *lock, nsec left)
+{
+	snprintf(lock->error, sizeof(lock->error), "not released, its lease ends by itself within %llds: %s",
+	    (long long)((left + NSEC_PER_SEC - 1) / NSEC_PER_SEC), lock->trouble);
 }
 
 void
@@ -53,7 +73,7 @@ lock_say_doubt(void *arg)
 	if (lock->state != ETCDLOCK_DOUBTFUL || lock->doubt_said)
 		return;
 	lock->doubt_said = true;
-	log_msg(&lock->client->log, LEVEL_WARNING, "lock %.200s: not renewed for %s, and given up in %s: %s", lock->key,
-	    duration_text(clock_elapsed(&lock->term.sent), since), duration_text(left > 0 ? left : 0, until),
+	log_msg(&lock->client->session->log, LEVEL_WARNING, "lock %.200s: not renewed for %s, and given up in %s: %s",
+	    lock->key, duration_text(clock_elapsed(&lock->term.sent), since), duration_text(left > 0 ? left : 0, until),
 	    lock->trouble);
 }

@@ -10,6 +10,12 @@ void lock_say_unreachable(struct etcdlock *lock);
 /* Into ERROR: somebody else has it. */
 void lock_say_conflict(struct etcdlock *lock);
 
+/* Into ERROR: the time to wait was over before our place in the queue was known, or while etcd did not answer. */
+void lock_say_not_queued(struct etcdlock *lock);
+
+/* Into ERROR: what we have in etcd stays for so long as LEFT says. */
+void lock_say_unreleased(struct etcdlock *lock, nsec left);
+
 /* Into ERROR, unless it has said so already: the lease could not be renewed. */
 void lock_say_not_renewed(struct etcdlock *lock);
 

@@ -1,10 +1,9 @@
 /* Who has a lock, and who waits for it: a look from outside, that takes no part. */
 #include "base/duration.h"
-#include "lock/call.h"
+#include "etcd/call.h"
+#include "lock/client.h"
 #include "lock/config.h"
-#include "lock/timing.h"
-#include "lock/v2_codec.h"
-#include "lock/v3_codec.h"
+#include "lock/v3/v3_messages.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,16 +12,23 @@
 
 #define TRY_LIMIT NSEC_PER_SEC
 
-enum query_stage { QUERY_QUEUE, QUERY_LEASE, QUERY_KEY };
+/* What CALL is about: under way or, where it is not active, to be sent next. */
+enum query_step {
+	QUERY_QUEUE, /* v3: all contenders */
+	QUERY_LEASE, /* v3: what is left of the holder's lease */
+	QUERY_KEY,   /* v2: the key */
+	QUERY_OVER
+};
 
 struct etcdlock_query {
-	struct etcdlock_client *client;
+	struct session *session;
 	char *key;
 	struct v3_names names;
 	etcdlock_query_fn done;
 	void *arg;
-	enum query_stage stage;
+	enum query_step step;
 	struct call call;
+	struct task advance;
 	struct timer limit;
 	int64_t limit_ms;
 	char trouble[CALL_TEXT + 128]; /* the last try that failed */
@@ -39,8 +45,8 @@ struct etcdlock_query {
 static void
 finish(struct etcdlock_query *query, const char *error)
 {
-	call_stop(&query->call);
-	timer_disarm(query->client->loop, &query->limit);
+	timer_disarm(query->session->loop, &query->limit);
+	query->step = QUERY_OVER;
 	query->failed = error != NULL;
 	snprintf(query->error, sizeof(query->error), "%s", error == NULL ? "" : error);
 	loop_event_activate(query->deliver);
@@ -68,6 +74,7 @@ on_limit(void *arg)
 	    query->answered ? "etcd has not answered as it should" : "no answer from etcd",
 	    duration_text(query->limit_ms * NSEC_PER_MSEC, span), query->trouble[0] != '\0' ? ": " : "",
 	    query->trouble);
+	call_stop(&query->call);
 	finish(query, text);
 }
 
@@ -78,18 +85,10 @@ on_trouble(void *arg, const struct call_trouble *trouble)
 
 	snprintf(query->trouble, sizeof(query->trouble), "%s", trouble->text);
 	query->answered = trouble->answered;
-	if (trouble->hopeless)
-		finish(query, trouble->text);
-}
-
-/* Where memory was short for a request. */
-static enum call_verdict
-start(struct etcdlock_query *query, enum query_stage stage, const char *path, char *body)
-{
-	query->stage = stage;
-	if (call_start(&query->call, path, body, TRY_LIMIT) == -1)
-		finish(query, "no memory for a request");
-	return CALL_DONE;
+	if (!trouble->hopeless)
+		return;
+	call_stop(&query->call);
+	finish(query, trouble->text);
 }
 
 /* --- v3 --- */
@@ -118,6 +117,7 @@ take_queue(struct etcdlock_query *query)
 	return true;
 }
 
+/* 0: it has none. */
 static int64_t
 holders_lease(const struct etcdlock_query *query)
 {
@@ -131,107 +131,110 @@ static enum call_verdict
 on_queue(struct etcdlock_query *query, const json_t *answer, char text[CALL_TEXT])
 {
 	const char *wrong = v3_decode_queue(answer, &query->names, false, &query->queue);
-	int64_t lease;
 
 	if (wrong != NULL) {
 		snprintf(text, CALL_TEXT, "an answer makes no sense: %s", wrong);
 		return CALL_RETRY;
 	}
-	if (!take_queue(query)) {
+	if (!take_queue(query))
 		finish(query, "no memory for the queue");
-		return CALL_DONE;
-	}
-	lease = holders_lease(query);
-	if (lease != 0)
-		return start(query, QUERY_LEASE, "/v3/kv/lease/timetolive", v3_encode_lease(lease));
+	else if (holders_lease(query) == 0)
+		finish(query, NULL);
+	else
+		query->step = QUERY_LEASE;
+	task_post(query->session->loop, &query->advance);
+	return CALL_DONE;
+}
+
+static enum call_verdict
+on_lease(struct etcdlock_query *query, const json_t *answer)
+{
+	int64_t left_s = -1;
+
+	if (v3_decode_time_left(answer, &left_s) == NULL && left_s >= 0)
+		query->contenders[0].left_ms = left_s * 1000;
 	finish(query, NULL);
 	return CALL_DONE;
 }
 
 static enum call_verdict
-on_v3_answer(struct etcdlock_query *query, long status, const char *body, size_t len, char text[CALL_TEXT])
+on_v3_answer(struct etcdlock_query *query, const struct verdict *verdict, char text[CALL_TEXT])
 {
-	enum call_verdict verdict = CALL_DONE;
-	int64_t left_s = -1;
-	json_t *answer;
-
-	switch (v3_judge(status, body, len, &answer, text)) {
-	case V3_OK:
-		break;
-	case V3_TRANSIENT:
-		return CALL_RETRY;
-	case V3_NOT_ETCD:
-		return client_not_found(query->client, status) ? CALL_RETRY : CALL_UNUSABLE;
-	case V3_UNAUTHENTICATED:
-		if (query->client->auth != NULL)
-			return CALL_UNAUTHORIZED;
-		client_explain(query->client, query->key, text, CALL_TEXT);
-		finish(query, text);
-		return CALL_DONE;
-	case V3_NO_AUTH:
-	case V3_REFUSED:
-	case V3_NO_SPACE:
-	case V3_LEASE_GONE:
-	case V3_LEASE_EXISTS:
-		client_explain(query->client, query->key, text, CALL_TEXT);
-		/* A lease that has gone meanwhile is one that there is no time left of. */
-		finish(query, query->stage == QUERY_LEASE ? NULL : text);
-		return CALL_DONE;
-	}
-	if (query->stage == QUERY_QUEUE) {
-		verdict = on_queue(query, answer, text);
-	} else {
-		if (v3_decode_time_left(answer, &left_s) == NULL && left_s >= 0)
-			query->contenders[0].left_ms = left_s * 1000;
-		finish(query, NULL);
-	}
-	json_decref(answer);
-	return verdict;
+	if (verdict->kind == VERDICT_OK)
+		return query->step == QUERY_QUEUE ? on_queue(query, verdict->answer, text)
+						  : on_lease(query, verdict->answer);
+	client_explain(query->session, query->key, text, CALL_TEXT);
+	/* A lease that has gone meanwhile is one that there is no time left of. */
+	finish(query, query->step == QUERY_LEASE && verdict->kind != VERDICT_UNAUTHENTICATED ? NULL : text);
+	return CALL_DONE;
 }
 
 /* --- v2 --- */
 
-static enum call_verdict
-on_v2_answer(struct etcdlock_query *query, long status, const char *body, size_t len, char text[CALL_TEXT])
+static void
+take_holder(struct etcdlock_query *query, const struct v2_node *node)
 {
-	enum call_verdict verdict = CALL_DONE;
-	struct v2_answer answer;
-
-	v2_judge(status, body, len, &answer, text);
-	if (answer.verdict == V2_NOT_ETCD) {
-		verdict = CALL_UNUSABLE;
-	} else if (answer.verdict == V2_TRANSIENT) {
-		verdict = CALL_RETRY;
-	} else if (answer.verdict == V2_OK && !answer.node.directory) {
-		query->contenders = calloc(1, sizeof(*query->contenders));
-		query->holder = answer.node.value;
-		answer.node.value = NULL;
-		query->count = query->contenders != NULL;
-		if (query->count > 0)
-			*query->contenders = (struct etcdlock_contender){
-				.id = query->holder,
-				.key = query->key,
-				.revision = answer.node.created,
-				.left_ms = answer.node.ttl_s > 0 ? answer.node.ttl_s * 1000 : -1,
-			};
-		finish(query, query->count > 0 ? NULL : "no memory for the holder");
-	} else if (answer.verdict == V2_NONE) {
-		finish(query, NULL);
-	} else {
-		finish(query, answer.verdict == V2_OK ? "the key is a directory in etcd" : text);
+	query->contenders = calloc(1, sizeof(*query->contenders));
+	query->holder = strdup(node->value);
+	if (query->contenders == NULL || query->holder == NULL) {
+		finish(query, "no memory for the holder");
+		return;
 	}
-	v2_answer_free(&answer);
-	return verdict;
+	query->count = 1;
+	*query->contenders = (struct etcdlock_contender){
+		.id = query->holder,
+		.key = query->key,
+		.revision = node->created,
+		.left_ms = node->ttl_s > 0 ? node->ttl_s * 1000 : -1,
+	};
+	finish(query, NULL);
 }
 
 static enum call_verdict
-on_answer(void *arg, long status, const char *body, size_t len, char text[CALL_TEXT])
+on_v2_answer(struct etcdlock_query *query, const struct verdict *verdict, const char *text)
+{
+	if (verdict->kind == VERDICT_OK && verdict->v2.node.directory)
+		finish(query, "the key is a directory in etcd");
+	else if (verdict->kind == VERDICT_OK)
+		take_holder(query, &verdict->v2.node);
+	else
+		finish(query, verdict->kind == VERDICT_NO_KEY ? NULL : text);
+	return CALL_DONE;
+}
+
+static enum call_verdict
+on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 {
 	struct etcdlock_query *query = arg;
 
-	if (query->stage == QUERY_KEY)
-		return on_v2_answer(query, status, body, len, text);
-	return on_v3_answer(query, status, body, len, text);
+	if (query->step == QUERY_KEY)
+		return on_v2_answer(query, verdict, text);
+	return on_v3_answer(query, verdict, text);
+}
+
+/* Sends what STEP says. Nothing else is on the stack. */
+static void
+advance(void *arg)
+{
+	struct etcdlock_query *query = arg;
+	int sent = 0;
+
+	switch (query->step) {
+	case QUERY_QUEUE:
+		sent = call_start(&query->call, "/v3/kv/range", v3_encode_queue(&query->names), TRY_LIMIT);
+		break;
+	case QUERY_LEASE:
+		sent = call_start(
+		    &query->call, "/v3/kv/lease/timetolive", v3_encode_lease(holders_lease(query)), TRY_LIMIT);
+		break;
+	case QUERY_KEY:
+		sent = call_request(&query->call, "GET", v2_encode_read(query->key), false, TRY_LIMIT);
+		break;
+	case QUERY_OVER:
+		break;
+	}
+	if (sent == -1)
+		finish(query, "no memory for a request");
 }
 
 /* --- public --- */
@@ -243,36 +246,31 @@ etcdlock_query_new(
 	const struct call_owner owner = { .on_answer = on_answer, .on_trouble = on_trouble };
 	struct etcdlock_query *query;
 	char why[1];
-	int begun;
 
 	if (etcdlock_config_check(config, why, sizeof(why)) == -1)
 		return NULL;
 	query = calloc(1, sizeof(*query));
 	if (query == NULL)
 		return NULL;
-	query->client = client;
+	query->session = client->session;
 	query->done = done;
 	query->arg = arg;
 	query->limit_ms = timing_connect_ms(&config->timing, true);
 	query->key = strdup(config->key);
 	timer_init(&query->limit, on_limit, query);
-	call_init(&query->call, client, &owner);
+	task_init(&query->advance, advance, query);
+	call_init(&query->call, query->session, &owner);
 	query->call.owner.arg = query;
-	query->stage = config->v2 ? QUERY_KEY : QUERY_QUEUE;
-	query->deliver = loop_event(client->loop, -1, 0, PRIORITY_REST, on_deliver, query);
+	query->step = config->v2 ? QUERY_KEY : QUERY_QUEUE;
+	query->deliver = loop_event(query->session->loop, -1, 0, PRIORITY_REST, on_deliver, query);
 	if (query->key == NULL || query->deliver == NULL ||
-	    v3_names_init(&query->names, config->key, etcdlock_config_id(config), 0) == -1)
-		begun = -1;
-	else if (config->v2)
-		begun = call_request(&query->call, "GET", v2_encode_read(query->key), false, TRY_LIMIT);
-	else
-		begun = call_start(&query->call, "/v3/kv/range", v3_encode_queue(&query->names), TRY_LIMIT);
-	if (begun == -1) {
+	    v3_names_init(&query->names, config->key, etcdlock_config_id(config), 0) == -1) {
 		etcdlock_query_free(query);
 		errno = ENOMEM;
 		return NULL;
 	}
-	timer_arm(client->loop, &query->limit, clock_now() + query->limit_ms * NSEC_PER_MSEC);
+	task_post(query->session->loop, &query->advance);
+	timer_arm(query->session->loop, &query->limit, clock_now() + query->limit_ms * NSEC_PER_MSEC);
 	return query;
 }
 
@@ -282,9 +280,9 @@ etcdlock_query_free(struct etcdlock_query *query)
 	if (query == NULL)
 		return;
 	call_stop(&query->call);
-	timer_disarm(query->client->loop, &query->limit);
-	if (query->deliver != NULL)
-		loop_event_free(query->deliver);
+	task_cancel(query->session->loop, &query->advance);
+	timer_disarm(query->session->loop, &query->limit);
+	loop_event_free(query->deliver);
 	v3_queue_free(&query->queue);
 	v3_names_free(&query->names);
 	free(query->contenders);

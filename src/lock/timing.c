@@ -18,6 +18,9 @@
 /* What the default grace leaves for renewal tries, as long as it keeps a quarter of the room. */
 #define RENEWAL_ROOM_MS 5000
 
+/* etcd spends some 100 ms on the hash of a password. */
+#define TOKEN_LIMIT_LEAST (500 * NSEC_PER_MSEC)
+
 void
 timing_init(struct timing *timing)
 {
@@ -39,6 +42,14 @@ timing_try_limit(nsec ttl)
 	if (limit < 200 * NSEC_PER_MSEC)
 		return 200 * NSEC_PER_MSEC;
 	return limit > NSEC_PER_SEC ? NSEC_PER_SEC : limit;
+}
+
+nsec
+timing_token_limit(nsec ttl)
+{
+	nsec limit = timing_try_limit(ttl);
+
+	return limit < TOKEN_LIMIT_LEAST ? TOKEN_LIMIT_LEAST : limit;
 }
 
 int64_t

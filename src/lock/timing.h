@@ -7,6 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How a lease is renewed. */
+enum renewal {
+	RENEW_RAFT,     /* each time a new lease, and the key moved to it: survives etcd's stale leaders */
+	RENEW_KEEPALIVE /* spares etcd the writes; a leader that was frozen can confirm what is gone */
+};
+
 /* Milliseconds unless said. */
 struct timing {
 	int64_t ttl_s;      /* lease length in seconds, 1 to 100 years, like every other span */
@@ -31,5 +37,8 @@ int64_t timing_connect_ms(const struct timing *timing, bool brief);
 
 /* How long one try of a request may take, for leases of this TTL. */
 nsec timing_try_limit(nsec ttl);
+
+/* The same of a request for a token, which costs etcd more. */
+nsec timing_token_limit(nsec ttl);
 
 #endif

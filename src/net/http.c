@@ -193,7 +193,7 @@ request_finish(struct http_request *request, CURLcode code)
 		response.sent = request_size > 0;
 		response.closed = code == CURLE_GOT_NOTHING;
 		/* As libcurl calls what has no status line. */
-		response.foreign = code == CURLE_UNSUPPORTED_PROTOCOL;
+		response.not_http = code == CURLE_UNSUPPORTED_PROTOCOL;
 		describe_failure(request, code, failure, sizeof(failure));
 		response.error = failure;
 	} else {

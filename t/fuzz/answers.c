@@ -1,5 +1,5 @@
 /* libFuzzer: unary answers of etcd's v3 API, through everything that decodes them. */
-#include "lock/v3_codec.h"
+#include "lock/v3/v3_messages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct v3_move move;
 	struct v3_watch_message message;
 	struct v3_event event;
-	char text[V3_TEXT], *body;
+	char text[VERDICT_TEXT], *body;
 	const char *token;
 	bool succeeded;
 	json_t *answer;
@@ -27,7 +27,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = malloc(size + 1);
 	memcpy(body, data, size);
 	body[size] = '\0';
-	v3_judge(size % 2 ? 200 : 404, body, size, &answer, text);
+	v3_classify(size % 2 ? 200 : 404, body, size, &answer, text);
 	if (answer != NULL) {
 		if (v3_decode_queue(answer, &names, false, &queue) == NULL)
 			v3_queue_free(&queue);

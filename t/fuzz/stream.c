@@ -1,6 +1,6 @@
 /* libFuzzer: the splitter of watch streams. Where a stream is cut, which the first byte says, must not matter. */
-#include "lock/json_stream.h"
-#include "lock/v3_codec.h"
+#include "etcd/json_stream.h"
+#include "etcd/v3_codec.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* libFuzzer: answers of etcd's v2 API. The first byte chooses the HTTP status. */
-#include "lock/v2_codec.h"
+#include "etcd/v2_codec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const long statuses[] = { 200, 201, 400, 401, 403, 404, 412, 500, 503 };
 	struct v2_answer answer;
-	char text[V2_TEXT], *body;
+	char text[VERDICT_TEXT], *body;
+	enum verdict_kind kind;
 
 	if (size == 0)
 		return 0;
@@ -19,10 +20,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = malloc(size);
 	memcpy(body, data + 1, size - 1);
 	body[size - 1] = '\0';
-	v2_judge(statuses[data[0] % 9], body, size - 1, &answer, text);
-	if (answer.verdict == V2_OK && (answer.node.value == NULL || answer.node.modified <= 0))
+	kind = v2_classify(statuses[data[0] % 9], body, size - 1, &answer, text);
+	if (kind == VERDICT_OK && (answer.node.value == NULL || answer.node.modified <= 0))
 		abort();
-	if (answer.verdict != V2_OK && text[0] == '\0')
+	if (kind != VERDICT_OK && text[0] == '\0')
 		abort();
 	v2_answer_free(&answer);
 	free(body);

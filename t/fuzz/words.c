@@ -2,7 +2,7 @@
 #include "base/base64.h"
 #include "base/duration.h"
 #include "child/signals.h"
-#include "lock/jwt.h"
+#include "etcd/jwt.h"
 #include "net/endpoints.h"
 
 #include <stdlib.h>

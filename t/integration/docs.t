@@ -64,7 +64,7 @@ for my $code ($outcome =~ /^#define EXIT_(?!BY_SIGNAL)\w+ (\d+)$/mg) {
 }
 
 # Variables that the command gets, as the code names them.
-my @own = map { slurp("$source/src/$_") =~ /"((?:ETCD|NODE|NOTIFY|WATCHDOG)_[A-Z_]+)=[%j]/g } qw(etcdlocker/supervisor.c etcdlocker/command.c child/pinger.c);
+my @own = map { slurp("$source/src/$_") =~ /"((?:ETCD|NODE|NOTIFY|WATCHDOG)_[A-Z_]+)=[%j]/g } qw(etcdlocker/supervisor_act.c etcdlocker/command.c child/pinger.c);
 is scalar(@own), 9, 'the code names nine variables of the command';
 my ($given) = $plain_man =~ /^\.SH ENVIRONMENT OF THE COMMAND\n(.*?)^\.SH /ms;
 like $given, qr/^\.BR? .*\b$_\b/m, "$_ is in the manual" for @own;

@@ -2,10 +2,10 @@
  * should. */
 #include "base/base64.h"
 #include "base/strbuf.h"
-#include "lock/json_stream.h"
-#include "lock/jwt.h"
-#include "lock/v2_codec.h"
-#include "lock/v3_codec.h"
+#include "etcd/json_stream.h"
+#include "etcd/jwt.h"
+#include "etcd/v2_codec.h"
+#include "lock/v3/v3_messages.h"
 
 #include "unit.h"
 
@@ -295,52 +295,56 @@ verdicts(void **state)
 	static const struct {
 		long status;
 		const char *body;
-		enum v3_verdict verdict;
+		enum verdict_kind verdict;
 		const char *text;
 	} cases[] = {
-		{ 200, "{\"header\":{\"revision\":\"1\"}}", V3_OK, "" },
-		{ 200, "{\"result\":{\"header\":{},\"ID\":\"1\"}}\n", V3_OK, "" },
+		{ 200, "{\"header\":{\"revision\":\"1\"}}", VERDICT_OK, "" },
+		{ 200, "{\"result\":{\"header\":{},\"ID\":\"1\"}}\n", VERDICT_OK, "" },
 		{ 404,
 		    "{\"error\":\"etcdserver: requested lease not found\",\"message\":\"etcdserver: requested lease not found\","
 		    "\"code\":5}",
-		    V3_LEASE_GONE, "lease not found" },
-		{ 404, "{\"code\":5,\"message\":\"etcdserver: requested lease not found\"}", V3_LEASE_GONE, "" },
-		{ 404, "{\"error\":\"etcdserver: requested lease not found\",\"code\":5}", V3_LEASE_GONE, "" },
-		{ 404, "{\"code\":5,\"message\":\"Not Found\"}", V3_NOT_ETCD, "Not Found" },
-		{ 412, "{\"message\":\"etcdserver: lease already exists\",\"code\":9}", V3_LEASE_EXISTS, "" },
-		{ 400, "{\"message\":\"etcdserver: authentication is not enabled\",\"code\":9}", V3_NO_AUTH, "" },
-		{ 401, "{\"message\":\"etcdserver: invalid auth token\",\"code\":16}", V3_UNAUTHENTICATED, "token" },
-		{ 400, "{\"message\":\"etcdserver: user name is empty\",\"code\":3}", V3_UNAUTHENTICATED, "" },
-		{ 400, "{\"message\":\"etcdserver: revision of auth store is old\",\"code\":3}", V3_UNAUTHENTICATED,
-		    "" },
-		{ 400, "CommonName of client sending a request against gateway will be ignored", V3_REFUSED, "(CN)" },
-		{ 503, "{\"message\":\"etcdserver: no leader\",\"code\":14}", V3_TRANSIENT, "no leader" },
-		{ 500, "{\"message\":\"context deadline exceeded\",\"code\":2}", V3_TRANSIENT, "" },
-		{ 429, "{\"message\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", V3_NO_SPACE, "space" },
-		{ 429, "{\"message\":\"etcdserver: too many requests\",\"code\":8}", V3_TRANSIENT, "" },
-		{ 403, "{\"message\":\"etcdserver: permission denied\",\"code\":7}", V3_REFUSED, "permission denied" },
+		    VERDICT_LEASE_GONE, "lease not found" },
+		{ 404, "{\"code\":5,\"message\":\"etcdserver: requested lease not found\"}", VERDICT_LEASE_GONE, "" },
+		{ 404, "{\"error\":\"etcdserver: requested lease not found\",\"code\":5}", VERDICT_LEASE_GONE, "" },
+		{ 404, "{\"code\":5,\"message\":\"Not Found\"}", VERDICT_NOT_ETCD, "Not Found" },
+		{ 412, "{\"message\":\"etcdserver: lease already exists\",\"code\":9}", VERDICT_LEASE_EXISTS, "" },
+		{ 400, "{\"message\":\"etcdserver: authentication is not enabled\",\"code\":9}", VERDICT_NO_AUTH, "" },
+		{ 401, "{\"message\":\"etcdserver: invalid auth token\",\"code\":16}", VERDICT_UNAUTHENTICATED,
+		    "token" },
+		{ 400, "{\"message\":\"etcdserver: user name is empty\",\"code\":3}", VERDICT_UNAUTHENTICATED, "" },
+		{ 400, "{\"message\":\"etcdserver: revision of auth store is old\",\"code\":3}",
+		    VERDICT_UNAUTHENTICATED, "" },
+		{ 400, "CommonName of client sending a request against gateway will be ignored", VERDICT_REFUSED,
+		    "(CN)" },
+		{ 503, "{\"message\":\"etcdserver: no leader\",\"code\":14}", VERDICT_TRANSIENT, "no leader" },
+		{ 500, "{\"message\":\"context deadline exceeded\",\"code\":2}", VERDICT_TRANSIENT, "" },
+		{ 429, "{\"message\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", VERDICT_NO_SPACE,
+		    "space" },
+		{ 429, "{\"message\":\"etcdserver: too many requests\",\"code\":8}", VERDICT_TRANSIENT, "" },
+		{ 403, "{\"message\":\"etcdserver: permission denied\",\"code\":7}", VERDICT_REFUSED,
+		    "permission denied" },
 		{ 200, "{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"transport is closing\"}}",
-		    V3_TRANSIENT, "transport is closing" },
-		{ 404, "404 page not found\n", V3_NOT_ETCD, "404 page not found" },
-		{ 200, "<html>\x1b[2J</html>", V3_NOT_ETCD, "<html>?[2J" },
-		{ 200, "", V3_NOT_ETCD, "HTTP status 200" },
-		{ 200, "[]", V3_NOT_ETCD, "" },
-		{ 200, "{}", V3_NOT_ETCD, "" },
-		{ 200, "{\"header\":{},\"header\":{}}", V3_NOT_ETCD, "" },
-		{ 502, "Bad Gateway", V3_TRANSIENT, "502" },
-		{ 301, "", V3_NOT_ETCD, "301" },
+		    VERDICT_TRANSIENT, "transport is closing" },
+		{ 404, "404 page not found\n", VERDICT_NOT_ETCD, "404 page not found" },
+		{ 200, "<html>\x1b[2J</html>", VERDICT_NOT_ETCD, "<html>?[2J" },
+		{ 200, "", VERDICT_NOT_ETCD, "HTTP status 200" },
+		{ 200, "[]", VERDICT_NOT_ETCD, "" },
+		{ 200, "{}", VERDICT_NOT_ETCD, "" },
+		{ 200, "{\"header\":{},\"header\":{}}", VERDICT_NOT_ETCD, "" },
+		{ 502, "Bad Gateway", VERDICT_TRANSIENT, "502" },
+		{ 301, "", VERDICT_NOT_ETCD, "301" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_t *answer;
-		char text[V3_TEXT] = "";
-		enum v3_verdict verdict =
-		    v3_judge(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
+		char text[VERDICT_TEXT] = "";
+		enum verdict_kind verdict =
+		    v3_classify(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
 
 		if (verdict != cases[i].verdict || strstr(text, cases[i].text) == NULL)
 			fail_msg("%s: verdict %d, text '%s'", cases[i].body, (int)verdict, text);
-		assert_int_equal(answer != NULL, verdict == V3_OK);
+		assert_int_equal(answer != NULL, verdict == VERDICT_OK);
 		json_decref(answer);
 	}
 }
@@ -403,44 +407,46 @@ v2_verdicts(void **state)
 	static const struct {
 		long status;
 		const char *body;
-		enum v2_verdict verdict;
+		enum verdict_kind verdict;
 		const char *says;
 	} cases[] = {
 		{ 201,
 		    "{\"action\":\"create\",\"node\":{\"key\":\"/l\",\"value\":\"a\",\"modifiedIndex\":4,\"createdIndex\":4}}",
-		    V2_OK, "" },
-		{ 412, "{\"errorCode\":105,\"message\":\"Key already exists\",\"cause\":\"/l\",\"index\":4}", V2_EXISTS,
-		    "Key already exists (/l)" },
+		    VERDICT_OK, "" },
+		{ 412, "{\"errorCode\":105,\"message\":\"Key already exists\",\"cause\":\"/l\",\"index\":4}",
+		    VERDICT_KEY_EXISTS, "Key already exists (/l)" },
 		{ 412, "{\"errorCode\":101,\"message\":\"Compare failed\",\"cause\":\"[3 != 4]\",\"index\":6}",
-		    V2_MISMATCH, "Compare failed" },
-		{ 404, "{\"errorCode\":100,\"message\":\"Key not found\"}", V2_NONE, "Key not found ()" },
-		{ 400, "{\"errorCode\":401,\"index\":1040}", V2_OUTDATED, "an error without a message" },
-		{ 401, "{\"errorCode\":110,\"message\":\"m\"}", V2_UNAUTHORIZED, "m" },
-		{ 500, "{\"errorCode\":300,\"message\":\"Raft\"}", V2_TRANSIENT, "Raft" },
-		{ 403, "{\"errorCode\":102,\"message\":\"Not a file\"}", V2_REFUSED, "Not a file" },
+		    VERDICT_MISMATCH, "Compare failed" },
+		{ 404, "{\"errorCode\":100,\"message\":\"Key not found\"}", VERDICT_NO_KEY, "Key not found ()" },
+		{ 400, "{\"errorCode\":401,\"index\":1040}", VERDICT_OUTDATED, "an error without a message" },
+		{ 401, "{\"errorCode\":110,\"message\":\"m\"}", VERDICT_UNAUTHENTICATED, "m" },
+		{ 500, "{\"errorCode\":300,\"message\":\"Raft\"}", VERDICT_TRANSIENT, "Raft" },
+		{ 403, "{\"errorCode\":102,\"message\":\"Not a file\"}", VERDICT_REFUSED, "Not a file" },
 		/* What none says. */
-		{ 200, "{\"action\":\"get\",\"node\":{\"value\":\"a\"}}", V2_TRANSIENT, "makes no sense" },
-		{ 200, "{\"action\":\"get\",\"node\":{\"value\":7,\"modifiedIndex\":-3}}", V2_TRANSIENT,
+		{ 200, "{\"action\":\"get\",\"node\":{\"value\":\"a\"}}", VERDICT_TRANSIENT, "makes no sense" },
+		{ 200, "{\"action\":\"get\",\"node\":{\"value\":7,\"modifiedIndex\":-3}}", VERDICT_TRANSIENT,
 		    "makes no sense" },
-		{ 200, "{\"action\":\"get\",\"node\":{\"modifiedIndex\":\"4\"}}", V2_TRANSIENT, "makes no sense" },
-		{ 200, "{\"action\":\"get\",\"node\":[]}", V2_NOT_ETCD, "no etcd v2" },
-		{ 200, "{\"node\":{\"modifiedIndex\":4}}", V2_NOT_ETCD, "no etcd v2" },
-		{ 200, "{\"errorCode\":\"100\"}", V2_NOT_ETCD, "no etcd v2" },
-		{ 200, "[]", V2_NOT_ETCD, "no etcd v2" },
-		{ 200, "", V2_NOT_ETCD, "no etcd v2" },
-		{ 404, "404 page not found\n", V2_NOT_ETCD, "--enable-v2" },
-		{ 503, "<html>\033[2J", V2_TRANSIENT, "HTTP status 503: <html>?[2J" },
-		{ 200, "{\"action\":\"get\",\"action\":\"set\"}", V2_NOT_ETCD, "no etcd v2" },
+		{ 200, "{\"action\":\"get\",\"node\":{\"modifiedIndex\":\"4\"}}", VERDICT_TRANSIENT, "makes no sense" },
+		{ 200, "{\"action\":\"get\",\"node\":[]}", VERDICT_NOT_ETCD, "no etcd v2" },
+		{ 200, "{\"node\":{\"modifiedIndex\":4}}", VERDICT_NOT_ETCD, "no etcd v2" },
+		{ 200, "{\"errorCode\":\"100\"}", VERDICT_NOT_ETCD, "no etcd v2" },
+		{ 200, "[]", VERDICT_NOT_ETCD, "no etcd v2" },
+		{ 200, "", VERDICT_NOT_ETCD, "no etcd v2" },
+		{ 404, "404 page not found\n", VERDICT_NOT_ETCD, "--enable-v2" },
+		{ 503, "<html>\033[2J", VERDICT_TRANSIENT, "HTTP status 503: <html>?[2J" },
+		{ 200, "{\"action\":\"get\",\"action\":\"set\"}", VERDICT_NOT_ETCD, "no etcd v2" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct v2_answer answer;
-		char text[V2_TEXT];
+		char text[VERDICT_TEXT];
 
-		v2_judge(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
-		if (answer.verdict != cases[i].verdict || strstr(text, cases[i].says) == NULL)
-			fail_msg("%s: %d, %s", cases[i].body, (int)answer.verdict, text);
+		enum verdict_kind kind =
+		    v2_classify(cases[i].status, cases[i].body, strlen(cases[i].body), &answer, text);
+
+		if (kind != cases[i].verdict || strstr(text, cases[i].says) == NULL)
+			fail_msg("%s: %d, %s", cases[i].body, (int)kind, text);
 		v2_answer_free(&answer);
 	}
 }
@@ -457,14 +463,13 @@ v2_nodes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct v2_answer answer;
-		char text[V2_TEXT];
+		char text[VERDICT_TEXT];
 		char *body = str_printf(
 		    "{\"action\":\"expire\",\"node\":{\"modifiedIndex\":9,\"createdIndex\":7,\"dir\":true,\"ttl\":%s}}",
 		    cases[i].ttl);
 
 		assert_non_null(body);
-		v2_judge(200, body, strlen(body), &answer, text);
-		assert_int_equal(answer.verdict, V2_OK);
+		assert_int_equal(v2_classify(200, body, strlen(body), &answer, text), VERDICT_OK);
 		assert_string_equal(answer.action, "expire");
 		assert_string_equal(answer.node.value, "");
 		assert_true(answer.node.directory);

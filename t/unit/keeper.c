@@ -68,8 +68,9 @@ next_news(void)
 static void
 order(int number)
 {
+	const struct environment environment = { .changes = { (char[]){ "SCRIPT=exit 7" } }, .count = 1 };
 	const struct keeper_start start = {
-		.number = number, .variables = { (char[]){ "SCRIPT=exit 7" } }, .count = 1, .cgroup = -1, .tty = -1
+		.number = number, .environment = &environment, .cgroup = -1, .tty = -1
 	};
 
 	assert_int_equal(keeper_start(&keeper, &start), 0);
@@ -115,7 +116,8 @@ starts_only_what_is_wanted(void **state)
 static void
 starts_nothing_for_the_dead(void **state)
 {
-	const struct keeper_start start = { .number = 1, .cgroup = -1, .tty = -1 };
+	const struct environment none = { 0 };
+	const struct keeper_start start = { .number = 1, .environment = &none, .cgroup = -1, .tty = -1 };
 	struct keeper stopped;
 	int status;
 
@@ -140,11 +142,10 @@ starts_nothing_for_the_dead(void **state)
 static void
 kills_everything(void **state)
 {
-	const struct keeper_start start = { .number = 1,
-		.variables = { (char[]){ "SCRIPT=setsid sleep 300 & sleep 300" } },
-		.count = 1,
-		.cgroup = -1,
-		.tty = -1 };
+	const struct environment environment = {
+		.changes = { (char[]){ "SCRIPT=setsid sleep 300 & sleep 300" } }, .count = 1
+	};
+	const struct keeper_start start = { .number = 1, .environment = &environment, .cgroup = -1, .tty = -1 };
 	struct keeper_news news;
 
 	(void)state;

@@ -1,4 +1,4 @@
-/* lock: the arithmetic of leases, and the ledger of those that one lock has asked for. */
+/* lock: the arithmetic of leases, and those that one lock has asked for. */
 #include "lock/lease.h"
 #include "lock/timing.h"
 
@@ -84,36 +84,36 @@ timing_that_cannot_be_kept(void **state)
 }
 
 static void
-the_ledger(void **state)
+the_leases(void **state)
 {
-	struct lease_ledger ledger = { 0 };
-	struct lease *leases[LEASES];
+	struct leases leases = { 0 };
+	struct lease *each[LEASES];
 
 	(void)state;
 	for (int i = 0; i < LEASES; i++) {
-		leases[i] = lease_open(&ledger, NULL, (struct moment){ i, i }, 60);
-		assert_non_null(leases[i]);
-		assert_true(leases[i]->id > 0);
-		assert_ptr_equal(lease_find(&ledger, leases[i]->id), leases[i]);
-		leases[i]->exposed = i != 7;
+		each[i] = lease_open(&leases, NULL, (struct moment){ i, i }, 60);
+		assert_non_null(each[i]);
+		assert_true(each[i]->id > 0);
+		assert_ptr_equal(lease_find(&leases, each[i]->id), each[i]);
+		each[i]->exposed = i != 7;
 	}
 	/* A full one gives up its oldest, but not the one that our key is on. */
-	assert_ptr_equal(lease_open(&ledger, leases[0], (struct moment){ 1, 1 }, 60), leases[1]);
-	leases[1]->exposed = true;
+	assert_ptr_equal(lease_open(&leases, each[0], (struct moment){ 1, 1 }, 60), each[1]);
+	each[1]->exposed = true;
 	/* Only what is older than the lease of the key may go: a later one may still get the key. */
-	lease_retire_older(&ledger, leases[2]);
-	assert_true(leases[0]->revoke && leases[1]->revoke && !leases[2]->revoke && !leases[3]->revoke);
-	assert_ptr_equal(lease_next_retired(&ledger), leases[0]);
-	lease_close(leases[0]);
-	assert_ptr_equal(lease_next_retired(&ledger), leases[1]);
+	lease_retire_older(&leases, each[2]);
+	assert_true(each[0]->revoke && each[1]->revoke && !each[2]->revoke && !each[3]->revoke);
+	assert_ptr_equal(lease_next_retired(&leases), each[0]);
+	lease_close(each[0]);
+	assert_ptr_equal(lease_next_retired(&leases), each[1]);
 	/* What etcd has never heard of need not be revoked. */
-	lease_retire_all(&ledger);
-	assert_int_equal(leases[7]->id, 0);
+	lease_retire_all(&leases);
+	assert_int_equal(each[7]->id, 0);
 	for (int i = 1; i < 7; i++) {
-		assert_ptr_equal(lease_next_retired(&ledger), leases[i]);
-		lease_close(leases[i]);
+		assert_ptr_equal(lease_next_retired(&leases), each[i]);
+		lease_close(each[i]);
 	}
-	assert_null(lease_next_retired(&ledger));
+	assert_null(lease_next_retired(&leases));
 }
 
 int
@@ -123,7 +123,7 @@ main(void)
 		cmocka_unit_test(margins),
 		cmocka_unit_test(timing_defaults_fit_every_ttl),
 		cmocka_unit_test(timing_that_cannot_be_kept),
-		cmocka_unit_test(the_ledger),
+		cmocka_unit_test(the_leases),
 	};
 
 	return RUN_UNITS(tests);

@@ -1,165 +1,10 @@
-/* lock: the state machine against a backend that does what the test says. */
-#include "lock/lease.h"
-#include "lock/lock.h"
+/* lock: what moves it, with a protocol that reports what the test says. */
+#include "lock_fixture.h"
 
-#include "unit.h"
+#include "lock/lease.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* A moment that lies SPAN back. */
-static struct moment
-ago(nsec span)
-{
-	struct moment now = clock_moment();
-
-	return (struct moment){ .boot = now.boot - span, .raw = now.raw - span };
-}
-
-/* A backend that counts what it is asked for. */
-static struct {
-	int joins, looks, follows, renews, firm, leaves, held, stops;
-} asked;
-
-static void *
-fake_new(struct etcdlock *lock)
-{
-	return lock;
-}
-
-static void
-fake_free(void *backend)
-{
-	(void)backend;
-}
-
-static void
-fake_join(void *backend)
-{
-	(void)backend;
-	asked.joins++;
-}
-
-static void
-fake_look(void *backend)
-{
-	(void)backend;
-	asked.looks++;
-}
-
-static void
-fake_follow(void *backend)
-{
-	(void)backend;
-	asked.follows++;
-}
-
-static void
-fake_renew(void *backend, bool firm)
-{
-	(void)backend;
-	asked.renews++;
-	asked.firm += firm;
-}
-
-static void
-fake_leave(void *backend, bool held)
-{
-	(void)backend;
-	asked.leaves++;
-	asked.held += held;
-}
-
-static void
-fake_stop(void *backend)
-{
-	(void)backend;
-	asked.stops++;
-}
-
-static const struct backend_ops fake = {
-	.new = fake_new,
-	.free = fake_free,
-	.join = fake_join,
-	.look = fake_look,
-	.follow = fake_follow,
-	.renew = fake_renew,
-	.leave = fake_leave,
-	.stop = fake_stop,
-};
-
-static struct etcdlock_client client;
-static struct etcdlock *lock;
-static enum etcdlock_event events[32];
-static size_t event_count;
-
-static void
-on_event(struct etcdlock *which, enum etcdlock_event event, void *arg)
-{
-	(void)which;
-	(void)arg;
-	if (event != ETCDLOCK_STATE)
-		events[event_count++] = event;
-}
-
-/* Runs the loop until COUNT events have come, at most 5 s. */
-static void
-await_events(size_t count)
-{
-	nsec limit = clock_now() + 5 * NSEC_PER_SEC;
-
-	while (event_count < count && clock_now() < limit)
-		event_base_loop(loop_base(client.loop), EVLOOP_NONBLOCK);
-	assert_int_equal(event_count, count);
-}
-
-static int
-make_lock(void **state)
-{
-	struct etcdlock_config *config = etcdlock_config_new();
-	char why[ENDPOINTS_ERROR];
-
-	(void)state;
-	memset(&asked, 0, sizeof(asked));
-	event_count = 0;
-	client.loop = loop_new(NULL, NULL);
-	client.http = http_new(client.loop, NULL);
-	client.endpoints = endpoints_parse("localhost:1", &(const struct tls){ 0 }, why);
-	if (config == NULL || etcdlock_config_set(config, "key", "/l", why, sizeof(why)) == -1 ||
-	    etcdlock_config_set(config, "id", "me", why, sizeof(why)) == -1 ||
-	    etcdlock_config_set(config, "lock-delay", "50ms", why, sizeof(why)) == -1)
-		return -1;
-	lock = etcdlock_new(&client, config, on_event, NULL);
-	etcdlock_config_free(config);
-	if (lock == NULL)
-		return -1;
-	lock->ops->free(lock->backend);
-	lock->ops = &fake;
-	lock->backend = lock;
-	return 0;
-}
-
-static int
-free_lock(void **state)
-{
-	(void)state;
-	etcdlock_free(lock);
-	http_free(client.http);
-	endpoints_free(client.endpoints);
-	loop_free(client.loop);
-	return 0;
-}
-
-static struct place
-place(long ahead)
-{
-	return (struct place){ .ahead = ahead,
-		.holder = ahead ? "them" : NULL,
-		.revision = 10,
-
-		.term = { .sent = clock_moment(), .ttl = 60 * NSEC_PER_SEC } };
-}
 
 static void
 an_empty_queue_is_ours_at_once(void **state)
@@ -169,10 +14,11 @@ an_empty_queue_is_ours_at_once(void **state)
 	(void)state;
 	assert_int_equal(etcdlock_lock(lock), 0);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_GRANTING);
-	lock_granted(lock);
+	report_granted();
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_CONTENDING);
-	lock_placed(lock, &first);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+	assert_int_equal(asked.holds, 1);
 	assert_int_equal(event_count, 0); /* never from inside a call */
 	await_events(1);
 	assert_int_equal(events[0], ETCDLOCK_ACQUIRED);
@@ -180,30 +26,15 @@ an_empty_queue_is_ours_at_once(void **state)
 	    etcdlock_deadline(lock), first.term.sent.boot + 60 * NSEC_PER_SEC - lease_margin(60 * NSEC_PER_SEC));
 	assert_int_equal(etcdlock_revision(lock), 10);
 	while (asked.follows == 0)
-		event_base_loop(loop_base(client.loop), EVLOOP_ONCE);
+		event_base_loop(loop_base(session.loop), EVLOOP_ONCE);
 	assert_int_equal(etcdlock_unlock(lock), 0);
 	assert_int_equal(asked.held, 1);
 	assert_int_equal(etcdlock_unlock(lock), -1);
 	assert_int_equal(errno, EINVAL);
-	lock_left(lock);
+	report_released();
 	await_events(2);
 	assert_int_equal(events[1], ETCDLOCK_RELEASED);
 	assert_int_equal(etcdlock_deadline(lock), 0);
-}
-
-static void
-wait_behind_one(void)
-{
-	struct place second = place(1);
-
-	assert_int_equal(etcdlock_lock(lock), 0);
-	lock_granted(lock);
-	lock_placed(lock, &second);
-	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
-	await_events(1);
-	assert_int_equal(events[0], ETCDLOCK_QUEUE);
-	assert_string_equal(etcdlock_holder(lock), "them");
-	assert_int_equal(etcdlock_ahead(lock), 1);
 }
 
 static void
@@ -213,11 +44,11 @@ a_clean_release_needs_no_delay(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_vanished(lock, VANISH_RELEASED);
+	report_vanished(VANISH_RELEASED);
 	assert_int_equal(asked.looks, 1);
 	/* Only a look makes it ours. */
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
-	lock_placed(lock, &first);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 }
 
@@ -229,15 +60,15 @@ who_vanishes_is_given_the_delay(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_vanished(lock, VANISH_UNKNOWN);
+	report_vanished(VANISH_UNKNOWN);
 	start = clock_now();
-	lock_placed(lock, &first);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
 	while (asked.looks < 2 && clock_now() < start + 5 * NSEC_PER_SEC)
-		event_base_loop(loop_base(client.loop), EVLOOP_NONBLOCK);
+		event_base_loop(loop_base(session.loop), EVLOOP_NONBLOCK);
 	assert_int_equal(asked.looks, 2);
 	assert_true(clock_now() - start >= 49 * NSEC_PER_MSEC);
-	lock_placed(lock, &first);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 }
 
@@ -248,10 +79,10 @@ a_vanishing_nobody_saw_is_no_release(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_placed(lock, &first); /* a look showed it, the watch has said nothing */
+	report_placed(&first); /* a look showed it, the watch has said nothing */
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
-	lock_vanished(lock, VANISH_RELEASED); /* now it has */
-	lock_placed(lock, &first);
+	report_vanished(VANISH_RELEASED); /* now it has */
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 }
 
@@ -262,11 +93,11 @@ etcdctl_says_nothing_of_who_was_before_it(void **state)
 
 	(void)state;
 	assert_int_equal(etcdlock_lock(lock), 0);
-	lock_granted(lock);
-	lock_placed(lock, &third);
-	lock_placed(lock, &second); /* one of the two has gone just now */
-	lock_vanished(lock, VANISH_MUTE);
-	lock_placed(lock, &first);
+	report_granted();
+	report_placed(&third);
+	report_placed(&second); /* one of the two has gone just now */
+	report_vanished(VANISH_MUTE);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
 }
 
@@ -277,8 +108,8 @@ a_sole_etcdctl_needs_no_delay(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_vanished(lock, VANISH_MUTE);
-	lock_placed(lock, &first);
+	report_vanished(VANISH_MUTE);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 }
 
@@ -290,15 +121,15 @@ a_worn_lease_is_renewed_before_the_start(void **state)
 
 	(void)state;
 	wait_behind_one();
-	lock_vanished(lock, VANISH_RELEASED);
+	report_vanished(VANISH_RELEASED);
 	first.term.sent = ago(45 * NSEC_PER_SEC);
-	lock_placed(lock, &first);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
 	assert_int_equal(asked.firm, 1);
-	lock_renewed(lock, &fresh);
+	report_renewed(&fresh);
 	assert_int_equal(asked.looks, 2);
 	first.term = fresh;
-	lock_placed(lock, &first);
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 }
 
@@ -307,22 +138,11 @@ a_lost_place_is_taken_again(void **state)
 {
 	(void)state;
 	wait_behind_one();
-	lock_gone(lock, "deleted");
+	report_gone("deleted");
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_GRANTING);
 	while (asked.joins < 2)
-		event_base_loop(loop_base(client.loop), EVLOOP_ONCE);
+		event_base_loop(loop_base(session.loop), EVLOOP_ONCE);
 	assert_int_equal(event_count, 1); /* no loss: it was not held */
-}
-
-static void
-hold(void)
-{
-	struct place first = place(0);
-
-	assert_int_equal(etcdlock_lock(lock), 0);
-	lock_granted(lock);
-	lock_placed(lock, &first);
-	await_events(1);
 }
 
 static void
@@ -332,10 +152,10 @@ trouble_is_doubt_and_no_loss(void **state)
 
 	(void)state;
 	hold();
-	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: timeout", .hopeless = true });
+	report_trouble("http://x: timeout", true);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_DOUBTFUL);
 	assert_true(etcdlock_deadline(lock) > 0);
-	lock_renewed(lock, &fresh);
+	report_renewed(&fresh);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 	await_events(2);
 	assert_int_equal(events[1], ETCDLOCK_RENEWED);
@@ -346,7 +166,7 @@ a_key_that_is_gone_is_a_loss_at_once(void **state)
 {
 	(void)state;
 	hold();
-	lock_gone(lock, "its key is gone");
+	report_gone("its key is gone");
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
 	assert_int_equal(etcdlock_deadline(lock), 0);
 	await_events(2);
@@ -355,7 +175,7 @@ a_key_that_is_gone_is_a_loss_at_once(void **state)
 	assert_int_equal(etcdlock_lock(lock), -1);
 	/* The leases and the key are still to be cleaned up. */
 	assert_int_equal(etcdlock_unlock(lock), 0);
-	assert_int_equal(asked.leaves, 1);
+	assert_int_equal(asked.releases, 1);
 }
 
 /* Whoever is told late must not hear that the lock is his when it is not any more. */
@@ -366,8 +186,8 @@ no_acquisition_after_the_deadline(void **state)
 
 	(void)state;
 	assert_int_equal(etcdlock_lock(lock), 0);
-	lock_granted(lock);
-	lock_placed(lock, &first);
+	report_granted();
+	report_placed(&first);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 	/* The loop has no time for the event until the lease is over. */
 	lock->term.sent = ago(60 * NSEC_PER_SEC);
@@ -387,7 +207,7 @@ the_faster_clock_counts(void **state)
 	(void)state;
 	slewed.sent.raw = ago(53 * NSEC_PER_SEC + 880 * NSEC_PER_MSEC).raw;
 	hold();
-	lock_renewed(lock, &slewed);
+	report_renewed(&slewed);
 	assert_true(etcdlock_deadline(lock) < began + NSEC_PER_SEC);
 	await_events(4);
 	assert_int_equal(events[3], ETCDLOCK_DROPPED);
@@ -401,18 +221,18 @@ a_lease_that_runs_out_warns_first(void **state)
 
 	(void)state;
 	hold();
-	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: no answer", .hopeless = false });
+	report_trouble("http://x: no answer", false);
 	/* 53.9 s to the deadline, 10 s of grace before it: put the clock back to just before the grace, then the
 	 * deadline. */
 	worn.sent = ago(43 * NSEC_PER_SEC + 880 * NSEC_PER_MSEC);
-	lock_renewed(lock, &worn);
-	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: no answer", .hopeless = false });
+	report_renewed(&worn);
+	report_trouble("http://x: no answer", false);
 	await_events(3);
 	assert_int_equal(events[1], ETCDLOCK_RENEWED);
 	assert_int_equal(events[2], ETCDLOCK_EXPIRING);
 	assert_non_null(strstr(etcdlock_error(lock), "no answer"));
 	worn.sent = ago(53 * NSEC_PER_SEC + 880 * NSEC_PER_MSEC);
-	lock_renewed(lock, &worn);
+	report_renewed(&worn);
 	await_events(6);
 	assert_int_equal(events[4], ETCDLOCK_EXPIRING);
 	assert_int_equal(events[5], ETCDLOCK_DROPPED);
@@ -426,7 +246,7 @@ an_older_key_is_a_loss(void **state)
 
 	(void)state;
 	hold();
-	lock_placed(lock, &second);
+	report_placed(&second);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
 }
 
@@ -435,9 +255,9 @@ no_etcd_anywhere_is_said_at_once(void **state)
 {
 	(void)state;
 	assert_int_equal(etcdlock_lock(lock), 0);
-	lock_trouble(lock, &(struct call_trouble){ .text = "http://x: not etcd", .hopeless = true });
+	report_trouble("http://x: not etcd", true);
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_RELEASING);
-	lock_left(lock);
+	report_released();
 	await_events(1);
 	assert_int_equal(events[0], ETCDLOCK_REFUSED);
 	assert_int_equal(etcdlock_failure(lock), ETCDLOCK_FAILURE_REFUSED);
@@ -466,7 +286,6 @@ a_callback_may_free_the_lock(void **state)
 int
 main(void)
 {
-#define WITH_LOCK(test) cmocka_unit_test_setup_teardown(test, make_lock, free_lock)
 	const struct CMUnitTest tests[] = {
 		WITH_LOCK(an_empty_queue_is_ours_at_once),
 		WITH_LOCK(a_clean_release_needs_no_delay),
