@@ -35,6 +35,21 @@ static const char *const event_names[SUP_EVENTS] = {
 	[EV_PAUSE_OVER] = "pause over",
 };
 
+static const char *const action_names[SUP_ACTIONS] = {
+	[ACT_NONE] = "-",
+	[ACT_START] = "start the command",
+	[ACT_STOP] = "stop signal, the grace begins",
+	[ACT_FORWARD] = "pass the signal on",
+	[ACT_SWEEP] = "stop signal to what is left",
+	[ACT_KILL] = "SIGKILL until all is dead",
+	[ACT_PAUSE] = "pause, with the lock",
+	[ACT_RELEASE] = "release",
+	[ACT_HURRY] = "one more try to release",
+	[ACT_REST] = "pause, without the lock",
+	[ACT_ACQUIRE] = "wait for the lock again",
+	[ACT_EXIT] = "exit",
+};
+
 /* An entry has an action or another next state; what is not entered changes nothing. */
 static const struct sup_step table[SUP_STATES][SUP_EVENTS] = {
 	[SUP_ACQUIRING] = {
@@ -119,4 +134,10 @@ const char *
 states_event_name(enum sup_event event)
 {
 	return event_names[event];
+}
+
+const char *
+states_action_name(enum sup_action action)
+{
+	return action_names[action];
 }

@@ -53,6 +53,7 @@ enum sup_action {
 	ACT_ACQUIRE,
 	ACT_EXIT
 };
+#define SUP_ACTIONS (ACT_EXIT + 1)
 
 struct sup_step {
 	enum sup_state next;
@@ -64,5 +65,6 @@ struct sup_step states_step(enum sup_state state, enum sup_event event);
 
 const char *states_name(enum sup_state state);
 const char *states_event_name(enum sup_event event);
+const char *states_action_name(enum sup_action action);
 
 #endif

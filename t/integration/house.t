@@ -1,36 +1,117 @@
-# The house: includes point down only, files and functions keep their size, nothing is left over.
+# The house: includes and calls point down only, no files call each other in a circle, files and functions keep their
+# size, the tables of the documents are the code's, nothing is left over.
 use strict;
 use warnings;
 use Etcdlocker::Test;
+use File::Find qw(find);
 use Test::More;
 
 my $source = $ENV{SOURCE_DIR};
+my $build = $ENV{BUILD_DIR};
 my %below = (
     base => [],
     net => ['base'],
-    lock => ['net', 'base'],
-    child => ['net', 'base'],
-    etcdlocker => ['child', 'net', 'base'], # and of lock the public header alone
+    etcd => ['net', 'base'],
+    lock => ['etcd', 'net', 'base'],
+    child => ['base'],
+    etcdlocker => ['child', 'base'], # and of lock the public header alone
 );
-my @files = sort glob "$source/src/*/*.[ch]";
+
+# All files below $folder with that ending, by their paths in it; and the layer that such a path is of.
+sub files_below {
+    my ($folder, $ending) = @_;
+    my @found;
+    find({ wanted => sub { push @found, $File::Find::name if /\Q$ending\E$/ && $File::Find::name !~ m{/\.libs/} }, no_chdir => 1 }, $folder);
+    return sort map { s{^\Q$folder\E/}{}r } @found;
+}
+
+sub layer_of { my ($path) = @_; return (split m{/}, $path)[0] }
+
+sub may_use {
+    my ($user, $used) = map { layer_of($_) } @_;
+    return $user eq $used || grep { $_ eq $used } @{ $below{$user} };
+}
+
+my @names = (files_below("$source/src", '.c'), files_below("$source/src", '.h'));
+my @files = map { "$source/src/$_" } @names;
 cmp_ok scalar(@files), '>', 40, 'the sources are found';
 
 my @wrong;
-for my $file (@files) {
-    my ($layer, $name) = $file =~ m{/src/(\w+)/([\w.]+)$};
-    for my $include (slurp($file) =~ /^#include "([^"]+)"/mg) {
-        my ($of) = $include =~ m{^(\w+)/};
-        next if defined $of && ($of eq $layer || grep { $_ eq $of } @{ $below{$layer} });
-        next if $layer eq 'etcdlocker' && $include eq 'lock/etcdlock.h';
-        push @wrong, "$layer/$name includes $include";
+for my $name (@names) {
+    for my $include (slurp("$source/src/$name") =~ /^#include "([^"]+)"/mg) {
+        next if $include =~ m{/} && exists $below{ layer_of($include) } && may_use($name, $include);
+        next if layer_of($name) eq 'etcdlocker' && $include eq 'lock/etcdlock.h';
+        push @wrong, "$name includes $include";
     }
 }
 is_deeply \@wrong, [], 'includes point down only';
 
+# --- calls, as the objects have them ---
+
+# Who uses what: $calls{user}{used}, both as files without their ending, for every symbol that one file alone defines.
+sub calls_between {
+    my (%defined, %used, %calls);
+    for my $object (files_below("$build/src", '.o')) {
+        my ($file) = $object =~ /(.*)\.o$/;
+        next if !-e "$source/src/$file.c"; # of an older build
+        for my $line (split /\n/, qx(nm $build/src/$object)) {
+            push @{ $defined{$1} }, $file if $line =~ /^\S+ [TDBRV] (\S+)$/;
+            push @{ $used{$1} }, $file if $line =~ /^\s+U (\S+)$/;
+        }
+    }
+    for my $symbol (keys %used) {
+        my @homes = @{ $defined{$symbol} // [] };
+        next if @homes != 1;
+        $calls{$_}{ $homes[0] } = $symbol for grep { $_ ne $homes[0] } @{ $used{$symbol} };
+    }
+    return \%calls;
+}
+
+# Every file that can be reached from $from.
+sub reached_from {
+    my ($calls, $from) = @_;
+    my (%seen, @ahead);
+    @ahead = keys %{ $calls->{$from} // {} };
+    while (defined(my $file = pop @ahead)) {
+        push @ahead, keys %{ $calls->{$file} // {} } if !$seen{$file}++;
+    }
+    return \%seen;
+}
+
+my $calls = calls_between();
+cmp_ok scalar(keys %$calls), '>', 60, 'the objects are found';
+is_deeply [sort grep { reached_from($calls, $_)->{$_} } keys %$calls], [], 'no files call each other in a circle';
+my @upward;
+for my $user (sort keys %$calls) {
+    for my $used (sort keys %{ $calls->{$user} }) {
+        my $symbol = $calls->{$user}{$used};
+        next if may_use($user, $used) || (layer_of($user) eq 'etcdlocker' && $symbol =~ /^etcdlock_/);
+        push @upward, "$user calls $symbol() of $used";
+    }
+}
+is_deeply \@upward, [], 'calls point down only';
+
+# --- documents ---
+
+my $design = slurp("$source/doc/design.md");
+for my $table (qw(lock supervisor)) {
+    my ($written) = $design =~ /^<!-- t\/tables $table -->\n\n {4}state +event[^\n]*\n((?: {4}[^\n]*\n)+)/m;
+    is $written, qx($build/t/tables $table), "doc/design.md has the table of the code: $table";
+}
+# What the drawing of the house names is there.
+my ($house) = $design =~ /^## 10\. The house\n\n```\n(.*?)^```/ms;
+for my $layer (sort keys %below) {
+    like $house, qr{^src/$layer/}m, "doc/design.md draws src/$layer";
+}
+for my $file ($design =~ /\*\*(\w+\.c)\*\*/g) {
+    ok scalar(grep { m{(?:^|/)\Q$file\E$} } @names), "$file, of which doc/design.md tells, is there";
+}
+
 my @public = slurp("$source/src/lock/etcdlock.h") =~ /^#include (\S+)/mg;
 is_deeply [grep { !/^<std/ } @public], [], 'the public header includes nothing of ours';
 
-for my $file (@files, glob "$source/t/unit/*.c $source/t/*.c $source/t/fuzz/*.c") {
+undef @wrong;
+for my $file (@files, glob "$source/t/unit/*.[ch] $source/t/*.c $source/t/fuzz/*.c") {
     my @lines = split /\n/, slurp($file);
     my ($name) = $file =~ m{\Q$source\E/(.*)};
     push @wrong, "$name has " . @lines . ' lines' if @lines > 600;
