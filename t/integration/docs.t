@@ -45,6 +45,26 @@ $variables{$_} = 1 for slurp("$source/src/lock/config.c") =~ /"(ETCD(?:CTL)?_\w+
 my %described = map { $_ => 1 } $environment =~ /\b(ETCD(?:CTL)?_\w+)/g;
 is_deeply [sort keys %described], [sort keys %variables], 'the manual has the same variables';
 
+# The library's settings: the table of the code, the list in the header, and the page.
+my @rows = map { [split / /] } split /\n/, qx($ENV{BUILD_DIR}/t/tables settings);
+my @settings = sort map { $_->[0] } @rows;
+cmp_ok scalar(@settings), '>', 15, 'the table of settings is there';
+my ($list) = slurp("$source/src/lock/etcdlock.h") =~ m{^/\* What a client and a lock need to know.*?\n \*\n(.*?)\n \*\n}ms;
+is_deeply [sort map { split /, / } $list =~ /^ \*   ((?:[a-z][a-z0-9-]*)(?:, [a-z][a-z0-9-]*)*)  /mg], \@settings, 'etcdlock.h lists the same settings';
+(my $page = slurp("$source/man/etcdlock_config_new.3")) =~ s/\\-/-/g;
+for my $row (@rows) {
+    like $page, qr/\b\Q$row->[0]\E\b/, "etcdlock_config_new(3) has $row->[0]";
+    like $environment, qr/\b$_\b/, "and the manual its variable $_" for grep { $_ =~ /^ETCD/ } @$row[1, 2];
+}
+my @changeable = map { $_->[0] } grep { grep { $_ eq 'changeable' } @$_ } @rows;
+like slurp("$source/src/lock/etcdlock.h"), qr{/\* Change ttl, refresh, grace, wait or lock-delay}, 'etcdlock.h says what can be changed';
+is_deeply \@changeable, [qw(ttl refresh grace wait lock-delay)], 'which is what the table has';
+
+# The contract in doc/ speaks of no option that there is not.
+my ($contract) = slurp("$source/doc/design.md") =~ /^## 2\. Command line\n(.*?)^## 3/ms;
+my @unbuilt = grep { !exists $options{$_} } long_options($contract);
+is_deeply \@unbuilt, [], 'doc/design.md knows the same options';
+
 # Debian's packages
 is_deeply [slurp("$source/debian/libetcdlock0.symbols") =~ /^ (etcdlock_\w+)@/mg], [split /\n/, slurp("$source/src/lock/libetcdlock.symbols")],
     'debian/libetcdlock0.symbols has what the library exports';

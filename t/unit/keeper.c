@@ -69,9 +69,7 @@ static void
 order(int number)
 {
 	const struct environment environment = { .changes = { (char[]){ "SCRIPT=exit 7" } }, .count = 1 };
-	const struct keeper_start start = {
-		.number = number, .environment = &environment, .cgroup = -1, .tty = -1
-	};
+	const struct keeper_start start = { .number = number, .environment = &environment, .cgroup = -1, .tty = -1 };
 
 	assert_int_equal(keeper_start(&keeper, &start), 0);
 }
@@ -142,9 +140,8 @@ starts_nothing_for_the_dead(void **state)
 static void
 kills_everything(void **state)
 {
-	const struct environment environment = {
-		.changes = { (char[]){ "SCRIPT=setsid sleep 300 & sleep 300" } }, .count = 1
-	};
+	const struct environment environment = { .changes = { (char[]){ "SCRIPT=setsid sleep 300 & sleep 300" } },
+		.count = 1 };
 	const struct keeper_start start = { .number = 1, .environment = &environment, .cgroup = -1, .tty = -1 };
 	struct keeper_news news;
 

@@ -1,0 +1,222 @@
+/* v2: the protocol, against answers that the test makes. */
+#include "protocol_fixture.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NODE(action, modified) \
+	"{\"action\":\"" action \
+	"\",\"node\":{\"key\":\"/l\",\"value\":\"me\",\"createdIndex\":5,\"modifiedIndex\":" modified ",\"ttl\":60}}"
+#define THEIRS \
+	"{\"action\":\"get\",\"node\":{\"key\":\"/l\",\"value\":\"them\",\"createdIndex\":3,\"modifiedIndex\":3,\"ttl\":60}}"
+
+static const struct protocol *const v2 = &protocol_v2;
+
+static int
+begin(void **state)
+{
+	(void)state;
+	return contend(v2, true);
+}
+
+static void
+join(void)
+{
+	next_generation();
+	v2->join(protocol);
+	fake_loop_run();
+	reported(REPORT_GRANTED);
+}
+
+static void
+hold(void)
+{
+	join();
+	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	reported(REPORT_PLACED);
+	v2->hold(protocol);
+	v2->follow(protocol);
+	fake_loop_run();
+}
+
+static void
+wait_behind_them(void)
+{
+	join();
+	http_answer(
+	    http_find("prevExist=false"), 412, "{\"errorCode\":105,\"message\":\"Key already exists\",\"index\":4}");
+	http_answer(http_find("quorum=true"), 200, THEIRS);
+	assert_string_equal(reported(REPORT_PLACED)->place.holder, "them");
+	v2->follow(protocol);
+	fake_loop_run();
+}
+
+static void
+who_creates_the_key_has_it(void **state)
+{
+	const struct report *report;
+
+	(void)state;
+	join();
+	assert_non_null(strstr(http_url(http_find("prevExist=false")), "/v2/keys/l?prevExist=false&ttl=60&value=me"));
+	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	report = reported(REPORT_PLACED);
+	assert_int_equal(report->place.ahead, 0);
+	assert_int_equal(report->place.revision, 5);
+	assert_int_equal(v2->create_revision(protocol), 5);
+}
+
+static void
+the_others_wait_for_its_end(void **state)
+{
+	(void)state;
+	wait_behind_them();
+	assert_true(http_is_out("waitIndex=5"));
+	http_answer(http_find("waitIndex=5"), 200,
+	    "{\"action\":\"compareAndDelete\",\"node\":{\"key\":\"/l\",\"createdIndex\":3,\"modifiedIndex\":6}}");
+	assert_int_equal(reported(REPORT_VANISHED)->how, VANISH_RELEASED);
+	v2->look(protocol);
+	fake_loop_run();
+	http_answer(http_find("prevExist=false"), 201, NODE("create", "7"));
+	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 0);
+}
+
+static void
+an_expiry_is_no_release(void **state)
+{
+	(void)state;
+	wait_behind_them();
+	http_answer(http_find("waitIndex"), 200,
+	    "{\"action\":\"expire\",\"node\":{\"key\":\"/l\",\"createdIndex\":3,\"modifiedIndex\":6}}");
+	assert_int_equal(reported(REPORT_VANISHED)->how, VANISH_UNKNOWN);
+}
+
+static void
+renewals_follow_the_chain(void **state)
+{
+	(void)state;
+	hold();
+	v2->renew(protocol, true);
+	fake_loop_run();
+	http_answer(http_find("prevIndex=5"), 200, NODE("compareAndSwap", "8"));
+	reported(REPORT_RENEWED);
+	v2->renew(protocol, true);
+	fake_loop_run();
+	/* Its answer is lost: a step in the chain can be ours. */
+	http_fail(http_find("prevIndex=8"), "lost", true);
+	reported(REPORT_TROUBLE);
+	fake_loop_advance(NSEC_PER_SEC);
+	http_answer(http_find("prevIndex=8"), 412, "{\"errorCode\":101,\"message\":\"Compare failed\",\"index\":9}");
+	http_answer(http_find("quorum=true"), 200, NODE("get", "9"));
+	reported(REPORT_RENEWED);
+}
+
+static void
+a_step_that_nobody_of_us_made_is_a_loss(void **state)
+{
+	(void)state;
+	hold();
+	v2->renew(protocol, true);
+	fake_loop_run();
+	http_answer(http_find("prevIndex=5"), 412, "{\"errorCode\":101,\"message\":\"Compare failed\",\"index\":9}");
+	http_answer(http_find("quorum=true"), 200, NODE("get", "9"));
+	assert_non_null(strstr(reported(REPORT_KEY_GONE)->text, "changed from outside at index 9"));
+	fake_loop_advance(60 * NSEC_PER_SEC);
+	assert_false(http_is_out("prevIndex"));
+}
+
+static void
+a_key_that_goes_is_a_loss_at_once(void **state)
+{
+	(void)state;
+	hold();
+	http_answer(http_find("waitIndex=6"), 200,
+	    "{\"action\":\"delete\",\"node\":{\"key\":\"/l\",\"createdIndex\":5,\"modifiedIndex\":6}}");
+	assert_non_null(strstr(reported(REPORT_KEY_GONE)->text, "is gone"));
+}
+
+static void
+a_release_deletes_what_we_left(void **state)
+{
+	(void)state;
+	hold();
+	next_generation();
+	v2->release(protocol, true);
+	fake_loop_run();
+	assert_int_equal(http_out(), 1);
+	http_answer(http_find("prevIndex=5"), 200, NODE("compareAndDelete", "6"));
+	reported(REPORT_RELEASED);
+	assert_null(v2->owner_key(protocol));
+}
+
+static void
+a_creation_that_is_out_is_waited_for(void **state)
+{
+	(void)state;
+	join();
+	next_generation();
+	v2->release(protocol, false);
+	fake_loop_run();
+	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	http_answer(http_find("prevIndex=5"), 200, NODE("compareAndDelete", "6"));
+	reported(REPORT_RELEASED);
+}
+
+static void
+a_creation_that_never_left_is_not(void **state)
+{
+	(void)state;
+	join();
+	next_generation();
+	v2->release(protocol, false);
+	fake_loop_run();
+	http_fail(http_find("prevExist=false"), "refused", false);
+	reported(REPORT_RELEASED);
+	assert_int_equal(http_out(), 0);
+}
+
+static void
+a_directory_is_refused(void **state)
+{
+	(void)state;
+	join();
+	http_answer(
+	    http_find("prevExist=false"), 403, "{\"errorCode\":102,\"message\":\"Not a file\",\"cause\":\"/l\"}");
+	assert_string_equal(reported(REPORT_REFUSED)->text, "Not a file (/l)");
+	assert_int_equal(http_out(), 0);
+}
+
+static void
+a_dead_process_is_reclaimed(void **state)
+{
+	(void)state;
+	assert_int_equal(v2->reclaim(protocol, "/other", 5, true), -1);
+	assert_int_equal(errno, EINVAL);
+	next_generation();
+	assert_int_equal(v2->reclaim(protocol, "/l", 5, true), 0);
+	fake_loop_run();
+	http_answer(http_find("quorum=true"), 200, NODE("get", "9"));
+	http_answer(http_find("prevIndex=9"), 200, NODE("compareAndDelete", "10"));
+	reported(REPORT_RELEASED);
+}
+
+int
+main(void)
+{
+#define V2(test) cmocka_unit_test_setup_teardown(test, begin, stop_contending)
+	const struct CMUnitTest tests[] = {
+		V2(who_creates_the_key_has_it),
+		V2(the_others_wait_for_its_end),
+		V2(an_expiry_is_no_release),
+		V2(renewals_follow_the_chain),
+		V2(a_step_that_nobody_of_us_made_is_a_loss),
+		V2(a_key_that_goes_is_a_loss_at_once),
+		V2(a_release_deletes_what_we_left),
+		V2(a_creation_that_is_out_is_waited_for),
+		V2(a_creation_that_never_left_is_not),
+		V2(a_directory_is_refused),
+		V2(a_dead_process_is_reclaimed),
+	};
+
+	return RUN_UNITS(tests);
+}
