@@ -314,6 +314,18 @@ loop_base(struct loop *loop)
 	return loop->base;
 }
 
+void
+loop_run(struct loop *loop)
+{
+	event_base_dispatch(loop->base);
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	event_base_loopbreak(loop->base);
+}
+
 /* --- events --- */
 
 struct loop_event *

@@ -51,6 +51,10 @@ void loop_free(struct loop *loop);
 
 struct event_base *loop_base(struct loop *loop);
 
+/* Run until loop_stop(). */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
 /* False in a child that was forked from the process that made LOOP: there it must be freed only. */
 bool loop_is_ours(const struct loop *loop);
 

@@ -4,6 +4,7 @@
 #include "base/coverage.h"
 #include "child/descriptors.h"
 #include "child/environment.h"
+#include "child/sys.h"
 #include "child/tree.h"
 
 #include <errno.h>
@@ -165,17 +166,17 @@ signal_leader(const struct process *keeper, const struct keeper_order *order)
 	/* It is ours to reap: as long as we have not, the number is its own. */
 	if (keeper->leader == 0)
 		return;
-	if (keeper->setup->group && kill(-keeper->leader, order->signo) == 0)
+	if (keeper->setup->group && sys_kill(-keeper->leader, order->signo) == 0)
 		sent = true;
 	/* It may have left its group. */
-	if (!sent && kill(keeper->leader, order->signo) == -1 && errno != ESRCH)
+	if (!sent && sys_kill(keeper->leader, order->signo) == -1 && errno != ESRCH)
 		tell(keeper,
 		    (struct keeper_news){ .what = KEEPER_UNSENT,
 			.pid = keeper->leader,
 			.status = order->signo,
 			.failure.errnum = errno });
 	if (order->asks_to_end)
-		kill(keeper->setup->group ? -keeper->leader : keeper->leader, SIGCONT);
+		sys_kill(keeper->setup->group ? -keeper->leader : keeper->leader, SIGCONT);
 }
 
 /* The group first: that is at once, whatever /proc is like. */
@@ -183,9 +184,9 @@ static void
 signal_all(const struct process *keeper, int signo)
 {
 	if (keeper->leader != 0)
-		kill(-keeper->leader, signo);
+		sys_kill(-keeper->leader, signo);
 	if (tree_signal(NULL, signo) == -1 && keeper->leader == 0 && atomic_load(keeper->setup->leader) > 0)
-		kill(-atomic_load(keeper->setup->leader), signo);
+		sys_kill(-atomic_load(keeper->setup->leader), signo);
 }
 
 static void
@@ -337,7 +338,7 @@ kill_round(struct process *keeper)
 	if (++keeper->rounds > ROUNDS_REAPING)
 		leave_dead(keeper, true);
 	if (keeper->leader != 0)
-		kill(-keeper->leader, SIGKILL);
+		sys_kill(-keeper->leader, SIGKILL);
 	/* Without /proc, what has left the group is reached by nothing. */
 	found = keeper->kernel_reaps ? tree_kill(NULL) : tree_kill_children(NULL);
 	(void)reap(keeper);

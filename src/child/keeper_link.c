@@ -1,6 +1,8 @@
 /* The supervisor's end of the keeper: orders out, news in. */
 #include "child/keeper.h"
 
+#include "child/sys.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -20,7 +22,7 @@ send_order(const struct keeper *keeper, struct msghdr *message)
 		return -1;
 	}
 	/* Somebody may have stopped it. */
-	kill(keeper->pid, SIGCONT);
+	sys_kill(keeper->pid, SIGCONT);
 	return sendmsg(keeper->socket, message, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1 : 0;
 }
 

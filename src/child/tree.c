@@ -1,6 +1,7 @@
 #include "child/tree.h"
 
 #include "child/proc.h"
+#include "child/sys.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,7 +34,7 @@ tree_wait(pid_t leader, int *status)
 	pid_t pid;
 
 	do
-		pid = waitpid(-1, status, WNOHANG | WUNTRACED);
+		pid = sys_wait(status, WNOHANG | WUNTRACED);
 	while (pid == -1 && errno == EINTR);
 	if (pid == -1)
 		return TREE_EMPTY;
@@ -98,7 +98,7 @@ note_spared(void *arg, pid_t pid, pid_t parent)
 	struct tree_spared *spared = arg;
 
 	/* Where there is no room any more it is not spared; what is below one that is needs no room. */
-	if (parent == getpid() && spared->count < sizeof(spared->pids) / sizeof(spared->pids[0]))
+	if (parent == sys_self() && spared->count < sizeof(spared->pids) / sizeof(spared->pids[0]))
 		spared->pids[spared->count++] = pid;
 }
 
@@ -118,13 +118,13 @@ tree_spare_alone(struct tree_spared *spared, pid_t pid)
 static bool
 is_still_below(int fd, pid_t pid, pid_t parent)
 {
-	siginfo_t info = { .si_pid = 0 };
+	bool ended;
 	pid_t now;
 
 	/* One of our own children, and alive: one call tells. A dead one is left to be reaped. */
-	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
-		return info.si_pid == 0;
-	if (parent == getpid())
+	if (sys_pidfd_is_child(fd, &ended))
+		return !ended;
+	if (parent == sys_self())
 		return false;
 	/* Its parent may have died meanwhile. */
 	now = proc_parent(pid);
@@ -137,16 +137,16 @@ send(pid_t pid, pid_t parent, int signo)
 	int fd;
 
 	/* Nobody else can free the number of a child that we reap. */
-	if (parent == getpid() && !kernel_reaps) {
-		kill(pid, signo);
+	if (parent == sys_self() && !kernel_reaps) {
+		sys_kill(pid, signo);
 		return;
 	}
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	fd = sys_pidfd_open(pid);
 	if (fd == -1)
 		return;
 	if (is_still_below(fd, pid, parent))
-		(void)syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0);
-	close(fd);
+		(void)sys_pidfd_signal(fd, signo);
+	sys_pidfd_close(fd);
 }
 
 static void
@@ -217,9 +217,7 @@ tree_kill(const struct tree_spared *spared)
 void
 tree_leave_dead(bool to_kernel)
 {
-	const struct sigaction action = { .sa_handler = SIG_DFL, .sa_flags = to_kernel ? SA_NOCLDWAIT : 0 };
-
-	(void)sigaction(SIGCHLD, &action, NULL);
+	sys_leave_dead(to_kernel);
 	kernel_reaps = to_kernel;
 }
 
@@ -275,7 +273,7 @@ note_survivor(void *arg, pid_t pid, pid_t parent)
 	char state = proc_state(pid);
 
 	(void)parent;
-	if ((state == 'Z' && proc_threads(pid) <= 1) || state == 'X' || (kill(pid, 0) == -1 && errno == ESRCH))
+	if ((state == 'Z' && proc_threads(pid) <= 1) || state == 'X' || (sys_kill(pid, 0) == -1 && errno == ESRCH))
 		return;
 	if (survivor->pid == 0)
 		survivor->pid = pid;
@@ -292,7 +290,7 @@ explain(struct tree_survivor *survivor)
 	unsigned user = 0;
 	pid_t tracer = proc_tracer(survivor->pid);
 
-	if (kill(survivor->pid, 0) == -1 && errno == EPERM && proc_user(survivor->pid, &user))
+	if (sys_kill(survivor->pid, 0) == -1 && errno == EPERM && proc_user(survivor->pid, &user))
 		snprintf(why, size, "it runs as user %u, whom user %u may not signal; end it as that user or as root",
 		    user, (unsigned)geteuid());
 	else if (state == 0)

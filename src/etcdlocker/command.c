@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "base/strbuf.h"
 #include "child/descriptors.h"
+#include "child/sys.h"
 #include "child/tree.h"
 #include "etcdlocker/restart.h"
 
@@ -312,7 +313,7 @@ on_kill(void *arg)
 		return;
 	say_survivor(command);
 	if (command->keeper.pid != 0 && now >= command->answered + KEEPER_SILENCE)
-		kill(command->keeper.pid, SIGKILL);
+		sys_kill(command->keeper.pid, SIGKILL);
 	/* With the kernel reaping, nothing else tells of the end. */
 	if (command->keeper.pid == 0)
 		reap(command);
@@ -477,7 +478,7 @@ reap(struct command *command)
 	int status, count = 0;
 	pid_t pid = 0;
 
-	while (count++ < REAP_MOST && ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid == -1 && errno == EINTR)))
+	while (count++ < REAP_MOST && ((pid = sys_wait(&status, WNOHANG)) > 0 || (pid == -1 && errno == EINTR)))
 		keeper = keeper || pid == command->keeper.pid;
 	if (keeper)
 		on_keeper_ended(command);
@@ -542,7 +543,7 @@ command_free(struct command *command)
 	tty_close(&command->tty);
 	/* It may take a moment to go; one that still has something to kill stays. */
 	if (command->keeper.pid != 0 && !command->begun) {
-		kill(command->keeper.pid, SIGCONT);
+		sys_kill(command->keeper.pid, SIGCONT);
 		(void)waitpid(command->keeper.pid, NULL, 0);
 		atomic_store(&command->setup->deadman->shared->keeper, 0);
 	}

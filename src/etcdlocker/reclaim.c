@@ -18,7 +18,7 @@ on_event(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 	if (etcdlock_failure(lock) != ETCDLOCK_FAILURE_NONE)
 		log_msg(reclaim->setup->log, LEVEL_DEBUG, "lock %.200s %s", reclaim->setup->options->key,
 		    etcdlock_error(lock));
-	event_base_loopbreak(loop_base(reclaim->loop));
+	loop_stop(reclaim->loop);
 }
 
 void
@@ -40,7 +40,7 @@ reclaim_run(const struct setup *setup)
 	if (lock != NULL &&
 	    etcdlock_reclaim(
 		lock, shared->owner_key, atomic_load(&shared->create_revision), atomic_load(&shared->held)) == 0)
-		event_base_dispatch(loop_base(reclaim.loop));
+		loop_run(reclaim.loop);
 	etcdlock_free(lock);
 	etcdlock_client_free(client);
 	loop_free(reclaim.loop);

@@ -4,6 +4,7 @@
 #include "child/descriptors.h"
 #include "child/keeper.h"
 #include "child/patience.h"
+#include "child/sys.h"
 #include "child/tree.h"
 #include "child/tty.h"
 #include "etcdlocker/outcome.h"
@@ -81,7 +82,7 @@ reap(struct sentinel *sentinel)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = sys_wait(&status, WNOHANG)) > 0) {
 		tree_spare_no_more(&sentinel->elders, pid);
 		sentinel->progress = true;
 		if (pid == keeper && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_EMPTY)
@@ -145,7 +146,7 @@ kill_all(struct sentinel *sentinel, bool keeper_too)
 
 	/* It may be beyond the reach of signals for a while itself: that must not hold up the rest. */
 	if (!sentinel->gone)
-		kill(sentinel->supervisor, SIGKILL);
+		sys_kill(sentinel->supervisor, SIGKILL);
 	/* One of that name that the supervisor has not made is not ours. */
 	if (number != 0) {
 		cgroup_name(&sentinel->setup->cgroup, number);
@@ -153,7 +154,7 @@ kill_all(struct sentinel *sentinel, bool keeper_too)
 	}
 	/* The keeper is the last to go: it reaps, and says whether something is left. */
 	if (spares_keeper) {
-		kill(keeper, SIGCONT);
+		sys_kill(keeper, SIGCONT);
 		tree_spare_alone(&spared, keeper);
 	}
 	if (sentinel->gone && keeper_too)
@@ -162,13 +163,13 @@ kill_all(struct sentinel *sentinel, bool keeper_too)
 	if (found == -1 && atomic_load(&shared->leader) > 0)
 		/* COMMAND itself dies with the keeper; what has left its group is reached only as it becomes our child.
 		 */
-		kill(-atomic_load(&shared->leader), SIGKILL);
+		sys_kill(-atomic_load(&shared->leader), SIGKILL);
 	sentinel->progress = sentinel->progress || found != sentinel->found;
 	sentinel->found = found;
 	sentinel->clean_looks = found <= 0 ? sentinel->clean_looks + 1 : 0;
 	/* In a pid namespace of our own nobody else is left. */
 	if (getpid() == 1 && sentinel->gone && keeper_too)
-		(void)kill(-1, SIGKILL);
+		(void)sys_kill(-1, SIGKILL);
 }
 
 /* True where nothing of the tree is left: the kernel says that we have no child. Where we have some from before it
@@ -179,7 +180,7 @@ is_empty(const struct sentinel *sentinel)
 	if (!sentinel->gone)
 		return false;
 	if (sentinel->elders.count == 0)
-		return (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD) || tree_is_dead(NULL);
+		return (sys_wait(NULL, WNOHANG) == -1 && errno == ECHILD) || tree_is_dead(NULL);
 	return sentinel->emptied || sentinel->clean_looks >= LOOKS;
 }
 

@@ -72,7 +72,7 @@ on_answer(void *arg, const struct etcdlock_contender *queue, size_t count, const
 	}
 	/* Whoever reads our output may have gone. */
 	if (!status->options->watch || ferror(stdout))
-		event_base_loopbreak(loop_base(status->loop));
+		loop_stop(status->loop);
 	else
 		timer_arm(status->loop, &status->next, clock_now() + WATCH_PERIOD);
 }
@@ -104,7 +104,7 @@ status_run(const struct options *options, const struct logger *log)
 		    loop_base(status.loop), options->config, log->write, log->arg, why, sizeof(why));
 	if (status.client != NULL) {
 		timer_arm(status.loop, &status.next, clock_now());
-		event_base_dispatch(loop_base(status.loop));
+		loop_run(status.loop);
 		timer_disarm(status.loop, &status.next);
 	} else {
 		log_msg(log, LEVEL_ERROR, "%s", why);

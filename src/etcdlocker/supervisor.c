@@ -482,7 +482,7 @@ supervisor_run(struct setup *setup)
 	} else if (set_up(&sup, &keeper) == -1 || etcdlock_lock(sup.lock) == -1) {
 		sup.state = SUP_DONE;
 	} else {
-		event_base_dispatch(loop_base(sup.loop));
+		loop_run(sup.loop);
 	}
 	/* Only with this word the sentinel believes our exit code. */
 	if (sup.state == SUP_DONE)

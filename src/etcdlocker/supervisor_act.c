@@ -152,7 +152,7 @@ supervisor_perform(struct supervisor *sup, enum sup_action action)
 		act_acquire(sup);
 		break;
 	case ACT_EXIT:
-		event_base_loopbreak(loop_base(sup->loop));
+		loop_stop(sup->loop);
 		break;
 	}
 }
