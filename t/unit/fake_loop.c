@@ -9,9 +9,11 @@ struct loop {
 	size_t timer_count;
 	TAILQ_HEAD(, task) tasks;
 	struct loop_event *events;
+	bool stopped;
 };
 
 struct loop_event {
+	int fd;
 	loop_event_fn callback;
 	void *arg;
 	bool active;
@@ -69,7 +71,7 @@ run_event(void)
 		if (!event->active)
 			continue;
 		event->active = false;
-		event->callback(-1, EV_READ, event->arg);
+		event->callback(event->fd, EV_READ, event->arg);
 		return true;
 	}
 	return false;
@@ -106,6 +108,40 @@ fake_loop_advance(nsec span)
 	now = limit;
 }
 
+void
+fake_loop_ready(int fd)
+{
+	for (struct loop_event *event = fake_loop.events; event != NULL; event = event->next)
+		event->active = event->active || event->fd == fd;
+	fake_loop_run();
+}
+
+void (*fake_loop_step)(int step);
+
+void
+loop_run(struct loop *loop)
+{
+	loop->stopped = false;
+	fake_loop_run();
+	for (int step = 0; !loop->stopped; step++) {
+		fake_loop_step(step);
+		fake_loop_run();
+	}
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	loop->stopped = true;
+}
+
+struct event_base *
+loop_base(struct loop *loop)
+{
+	(void)loop;
+	return NULL;
+}
+
 size_t
 fake_loop_timers(void)
 {
@@ -138,12 +174,11 @@ loop_event(struct loop *loop, int fd, short what, enum loop_priority priority, l
 {
 	struct loop_event *event = calloc(1, sizeof(*event));
 
-	(void)fd;
 	(void)what;
 	(void)priority;
 	if (event == NULL)
 		abort();
-	*event = (struct loop_event){ .callback = callback, .arg = arg, .next = loop->events };
+	*event = (struct loop_event){ .fd = fd, .callback = callback, .arg = arg, .next = loop->events };
 	loop->events = event;
 	return event;
 }

@@ -14,6 +14,12 @@ void fake_loop_run(void);
 /* Let SPAN pass: timers fire in their order, each at its time. */
 void fake_loop_advance(nsec span);
 
+/* FD is ready for what it is watched for: whoever watches it is called. */
+void fake_loop_ready(int fd);
+
+/* What loop_run() does until loop_stop(): one STEP after the other, from 0 on. */
+extern void (*fake_loop_step)(int step);
+
 /* How many timers are armed. */
 size_t fake_loop_timers(void);
 
