@@ -4,6 +4,8 @@
 
 #include "etcd/call.h"
 #include "etcd/credentials.h"
+#include "etcd/session.h"
+#include "etcd/token.h"
 #include "etcd/watch_stream.h"
 
 #include "unit.h"

@@ -116,6 +116,14 @@ fake_loop_ready(int fd)
 	fake_loop_run();
 }
 
+void
+fake_loop_ready_all(void)
+{
+	for (struct loop_event *event = fake_loop.events; event != NULL; event = event->next)
+		event->active = true;
+	fake_loop_run();
+}
+
 void (*fake_loop_step)(int step);
 
 void

@@ -17,6 +17,9 @@ void fake_loop_advance(nsec span);
 /* FD is ready for what it is watched for: whoever watches it is called. */
 void fake_loop_ready(int fd);
 
+/* The same of all that are watched: whoever finds nothing there makes nothing of it. */
+void fake_loop_ready_all(void);
+
 /* What loop_run() does until loop_stop(): one STEP after the other, from 0 on. */
 extern void (*fake_loop_step)(int step);
 

@@ -2,6 +2,7 @@
 #include "protocol_fixture.h"
 
 #include "base/base64.h"
+#include "lock/v3/v3.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -121,6 +122,8 @@ a_join_is_a_lease_and_a_key(void **state)
 	assert_int_equal(report->generation, contender.generation);
 	assert_string_equal(v3->owner_key(protocol), key);
 	assert_int_equal(v3->create_revision(protocol), 5);
+	assert_int_equal(((struct v3 *)protocol)->goal, GOAL_QUEUE);
+	assert_int_equal(((struct v3 *)protocol)->step, V3_STEP_NONE);
 	/* It is the lock that says what follows. */
 	assert_int_equal(http_out(), 0);
 }
@@ -180,6 +183,7 @@ a_key_that_is_not_ours_any_more_is_gone(void **state)
 	answer_look(7, &changed);
 	assert_non_null(strstr(reported(REPORT_KEY_GONE)->text, "changed from outside at revision 7"));
 	/* Nothing is done until the lock says what. */
+	assert_int_equal(((struct v3 *)protocol)->goal, GOAL_NONE);
 	v3->look(protocol);
 	v3->renew(protocol, true);
 	fake_loop_run();
