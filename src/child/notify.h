@@ -2,8 +2,8 @@
 #ifndef CHILD_NOTIFY_H
 #define CHILD_NOTIFY_H
 
-#include "child/private_dir.h"
 #include "base/loop.h"
+#include "child/private_dir.h"
 
 #include <stddef.h>
 #include <sys/types.h>

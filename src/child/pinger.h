@@ -5,10 +5,10 @@
 #define CHILD_PINGER_H
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/strbuf.h"
 #include "child/environment.h"
 #include "child/spawn.h"
-#include "base/loop.h"
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
 #ifndef CHILD_TTY_H
 #define CHILD_TTY_H
 
-#include "child/keeper.h"
 #include "base/loop.h"
+#include "child/keeper.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "etcd/v2_codec.h"
-#include "etcd/verdict_kind.h"
 #include "etcd/v3_codec.h"
+#include "etcd/verdict_kind.h"
 #include "net/endpoints.h"
 
 /* Valid while the answer is handed up. */

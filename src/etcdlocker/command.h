@@ -3,6 +3,7 @@
 #ifndef ETCDLOCKER_COMMAND_H
 #define ETCDLOCKER_COMMAND_H
 
+#include "base/loop.h"
 #include "child/keeper.h"
 #include "child/notify.h"
 #include "child/patience.h"
@@ -10,7 +11,6 @@
 #include "child/tty.h"
 #include "etcdlocker/command_events.h"
 #include "etcdlocker/setup.h"
-#include "base/loop.h"
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 #include "etcdlocker/reclaim.h"
 
-#include "lock/etcdlock.h"
 #include "base/loop.h"
+#include "lock/etcdlock.h"
 
 struct reclaim {
 	const struct setup *setup;

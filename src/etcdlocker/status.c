@@ -1,7 +1,7 @@
 #include "etcdlocker/status.h"
 
-#include "etcdlocker/status_format.h"
 #include "base/loop.h"
+#include "etcdlocker/status_format.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-#include "lock/lease.h"
 #include "base/random.h"
+#include "lock/lease.h"
 
 nsec
 lease_margin(nsec ttl)

@@ -1,6 +1,6 @@
-#include "net/endpoints.h"
 #include "base/random.h"
 #include "base/strbuf.h"
+#include "net/endpoints.h"
 
 #include <ctype.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
 #define NET_HTTP_H
 
 #include "base/clock.h"
-#include "net/avoid.h"
 #include "base/loop.h"
+#include "net/avoid.h"
 #include "net/tls.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* net: endpoints and timers. HTTP is tested against servers, in t/integration. */
-#include "net/endpoints.h"
 #include "base/loop.h"
+#include "net/endpoints.h"
 
 #include "unit.h"
 

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ static void
 on_failed(void *arg, const char *why)
 {
 	(void)arg;
-	strncat(failure, why, sizeof(failure) - 1);
+	snprintf(failure, sizeof(failure), "%s", why);
 }
 
 static int
