@@ -23,9 +23,9 @@ log_msg(const struct logger *logger, enum log_level level, const char *format, .
 __attribute__((format(printf, 4, 5))) void
 log_errno(const struct logger *logger, enum log_level level, int errnum, const char *format, ...);
 
-/* Replace in place, with '?', what TEXT must not have, as it may come from the network: control characters, which move
- * a terminal's cursor; characters that have no width or change the direction, with which one text can pose as another;
- * bytes that are no UTF-8. TEXT does not grow. */
+/* Replace in place, with '?', what TEXT must not have, as it might come from the network: control characters, which
+ * move a terminal's cursor; characters that have no width or change the direction, with which one text can pose as
+ * another; bytes that are no UTF-8. TEXT does not grow. */
 void log_printable(char *text);
 
 #endif

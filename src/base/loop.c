@@ -342,7 +342,7 @@ loop_event(struct loop *loop, int fd, short what, enum loop_priority priority, l
 		free(event);
 		return NULL;
 	}
-	/* A caller's base may have fewer priorities than ours, one at the least. */
+	/* A caller's base might have fewer priorities than ours, one at the least. */
 	event_priority_set(event->event, (int)priority < count ? (int)priority : count - 1);
 	return event;
 }

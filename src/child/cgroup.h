@@ -23,10 +23,10 @@ void cgroup_find(struct cgroup *cgroup);
  * kernel (< 5.14) cannot kill one: then the other ways of killing have to do.
  *
  * As long as DIR, or a copy of it in another process (of the same open file description), is open, nobody takes the
- * cgroup for one that was left: it is locked, as flock(2) has it. */
+ * cgroup for an abandoned one: it is locked, as flock(2) has it. */
 int cgroup_make(struct cgroup *cgroup);
 
-/* CGROUP is the one that was made as NUMBER by another process. */
+/* CGROUP is the cgroup that another process has made as NUMBER. */
 void cgroup_name(struct cgroup *cgroup, int number);
 
 /* vfork(2) into the cgroup that DIR is open on, or where that is -1, or there is no way into it, an ordinary one: the
@@ -39,10 +39,10 @@ pid_t cgroup_vfork(int dir, void (*run)(void *arg), void *arg);
  * was ever killed (seen in 6.18). */
 int cgroup_make_anew(struct cgroup *cgroup);
 
-/* SIGKILL for everything in it, by who has made it; where nobody has, nothing. */
+/* SIGKILL for everything in it, from the process that has made it. Where none was made, nothing happens. */
 void cgroup_kill(const struct cgroup *cgroup);
 
-/* The same by who knows its number, and has not made it. */
+/* The same for a process that knows its number, and has not made it. */
 void cgroup_kill_named(const struct cgroup *cgroup);
 
 /* Remove it with all that COMMAND has made in it, if all of that is empty. */

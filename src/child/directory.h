@@ -3,7 +3,7 @@
 #define CHILD_DIRECTORY_H
 
 /* Call FOUND for each name in the directory that FD is open on, from its beginning. Names that are added or taken away
- * meanwhile may be missed. FOUND may open other directories. */
+ * meanwhile might be missed. FOUND may open other directories. */
 void directory_each(int fd, void (*found)(void *arg, const char *name), void *arg);
 
 #endif

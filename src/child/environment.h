@@ -8,7 +8,7 @@
 /* The most changes of one environment. */
 #define ENVIRONMENT_CHANGES 16
 
-/* Zero it. Whoever builds one need not look at each step: a change for which there is no memory, or no room, makes it
+/* Zero it. Its builder need not look at each step: a change for which there is no memory, or no room, makes it
  * FAILED. */
 struct environment {
 	char *changes[ENVIRONMENT_CHANGES]; /* "NAME=VALUE" replaces or adds a variable, "NAME" takes it away */

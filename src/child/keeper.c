@@ -36,7 +36,7 @@ struct process {
 	char **argv;
 	int socket, child_fd;
 	pid_t leader;          /* COMMAND, until it is reaped; 0 */
-	bool busy;             /* something of the tree may be alive */
+	bool busy;             /* something of the tree might be alive */
 	bool killing;          /* round after round */
 	bool progress;         /* something has died since the last one */
 	bool kernel_reaps;     /* those that die now */
@@ -67,7 +67,7 @@ leave_dead(struct process *keeper, bool to_kernel)
 		return;
 	keeper->kernel_reaps = to_kernel;
 	tree_leave_dead(to_kernel);
-	/* From then on somebody else may have its number. */
+	/* From then on somebody else might have its number. */
 	keeper->leader = 0;
 }
 
@@ -151,7 +151,7 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 	if (!keeper->setup->once)
 		return;
 	descriptors_close_inherited();
-	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
+	/* Our working directory would keep a file system busy that COMMAND might want to unmount. */
 	if (chdir("/") == -1)
 		return;
 }
@@ -168,7 +168,7 @@ signal_leader(const struct process *keeper, const struct keeper_order *order)
 		return;
 	if (keeper->setup->group && sys_kill(-keeper->leader, order->signo) == 0)
 		sent = true;
-	/* It may have left its group. */
+	/* It might have left its group. */
 	if (!sent && sys_kill(keeper->leader, order->signo) == -1 && errno != ESRCH)
 		tell(keeper,
 		    (struct keeper_news){ .what = KEEPER_UNSENT,

@@ -25,8 +25,8 @@ struct keeper_setup {
 	const struct signal_state *signals; /* what it is to have */
 	_Atomic pid_t *leader;              /* in memory shared with all of us: its pid, as soon as it has one */
 	struct spawn_failure *failure;      /* there, too: why it could not be started */
-	/* Asked right before a start: whether number NUMBER is still wanted. The order may have waited for a keeper
-	 * that was stopped, or starved, and the lock may be lost by now. */
+	/* Asked right before a start: whether number NUMBER is still wanted. The order might have waited for a keeper
+	 * that was stopped, or starved, and the lock might be lost by now. */
 	bool (*may_start)(void *arg, int number);
 	void *arg;
 	bool group;      /* signals for COMMAND are for its process group */

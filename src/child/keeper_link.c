@@ -21,7 +21,7 @@ send_order(const struct keeper *keeper, struct msghdr *message)
 		errno = ESRCH;
 		return -1;
 	}
-	/* Somebody may have stopped it. */
+	/* Somebody might have stopped it. */
 	sys_kill(keeper->pid, SIGCONT);
 	return sendmsg(keeper->socket, message, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1 : 0;
 }

@@ -55,7 +55,7 @@ is_trusted(const struct ucred *sender, pid_t command)
 
 	if (sender->uid == 0 || sender->uid == geteuid())
 		return true;
-	/* COMMAND may have changed its user. */
+	/* COMMAND might have changed its user. */
 	snprintf(path, sizeof(path), "/proc/%d", (int)command);
 	return stat(path, &info) == 0 && info.st_uid == sender->uid;
 }
@@ -142,7 +142,7 @@ notify_open(struct notify *notify, struct loop *loop)
 	notify->fd = open_private(notify);
 	if (notify->fd != -1 && notify->user == 0)
 		timer_arm(loop, &notify->follow, clock_now() + notify->pause);
-	/* There may be no place to write to. */
+	/* There might be no place to write to. */
 	if (notify->fd == -1)
 		notify->fd = open_socket(notify->address, "");
 	if (notify->fd == -1) {

@@ -116,7 +116,7 @@ on_next(void *arg)
 	}
 	if (!pinger->answered && is_node(pinger))
 		timer_arm(pinger->loop, &pinger->next, now + REPETITION);
-	/* One that is not sent yet need not be sent twice. */
+	/* A ping that is not sent yet need not be sent twice. */
 	if (pinger->unsent.len == 0)
 		ping(pinger);
 }

@@ -42,7 +42,7 @@ struct pinger {
 	bool outstanding;     /* and it is not answered yet */
 	bool answered;        /* one has been */
 	bool quiet;           /* nothing is asked or complained of any more */
-	unsigned repetitions; /* of the first ping, whose answers may still come */
+	unsigned repetitions; /* of the first ping, whose answers might still come */
 };
 
 /* Make the channel. Returns 0, or -1 with errno. pinger_close() is safe either way, and after no pinger_open(). */

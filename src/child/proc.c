@@ -228,7 +228,8 @@ proc_each_descendant(bool (*visit)(void *arg, pid_t pid, pid_t parent), void *ar
 		return -1;
 	for (size_t at = 0;; search.parent = queue[at++]) {
 		snprintf(path, sizeof(path), "/proc/%d/task", (int)search.parent);
-		/* One that is gone, or hidden, has none that we could see: they become ours when it dies. */
+		/* A process that is gone, or hidden, has no children that we could see: they become ours when it dies.
+		 */
 		if (!search.failed)
 			each_number(path, list_children, &search);
 		if (search.failed)

@@ -26,7 +26,7 @@ bool proc_user(pid_t pid, unsigned *user);
 /* How many threads PID has; 0 where that cannot be told. */
 int proc_threads(pid_t pid);
 
-/* Who traces PID (ptrace(2)); 0: nobody. */
+/* The process that traces PID (ptrace(2)); 0: none does. */
 pid_t proc_tracer(pid_t pid);
 
 #endif

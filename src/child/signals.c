@@ -108,7 +108,7 @@ signal_parse(const char *text)
 	char name[SIGNAL_NAME], *end;
 	long number = strtol(text, &end, 10);
 
-	/* Those between the ordinary and the real-time ones are the C library's own. */
+	/* The signals between the ordinary and the real-time ones are the C library's own. */
 	if (end != text && *end == '\0')
 		return (number >= 1 && number < LIBRARY_FIRST) || (number >= SIGRTMIN && number <= SIGRTMAX)
 		    ? (int)number

@@ -97,7 +97,7 @@ note_spared(void *arg, pid_t pid, pid_t parent)
 {
 	struct tree_spared *spared = arg;
 
-	/* Where there is no room any more it is not spared; what is below one that is needs no room. */
+	/* Where there is no room any more, the process is not spared. Processes below a spared one need no room. */
 	if (parent == sys_self() && spared->count < sizeof(spared->pids) / sizeof(spared->pids[0]))
 		spared->pids[spared->count++] = pid;
 }
@@ -114,7 +114,8 @@ tree_spare_alone(struct tree_spared *spared, pid_t pid)
 	spared->alone = pid;
 }
 
-/* The pidfd is of whoever has the number now: is that still the one that was found below PARENT? */
+/* The pidfd is of the process that has the number now: true where that is still the process that was found below
+ * PARENT. */
 static bool
 is_still_below(int fd, pid_t pid, pid_t parent)
 {
@@ -126,7 +127,7 @@ is_still_below(int fd, pid_t pid, pid_t parent)
 		return !ended;
 	if (parent == sys_self())
 		return false;
-	/* Its parent may have died meanwhile. */
+	/* Its parent might have died meanwhile. */
 	now = proc_parent(pid);
 	return now != 0 && (now == parent || now == proc_parent(parent));
 }
@@ -227,7 +228,7 @@ count_living(void *arg, pid_t pid, pid_t parent)
 	size_t *living = arg;
 
 	(void)parent;
-	/* Without a tracer it is about to go, and a child of its may be on its way to us. */
+	/* Without a tracer it is about to go, and a child of its might be on its way to us. */
 	*living += proc_state(pid) != 'Z' || proc_threads(pid) > 1 || proc_tracer(pid) == 0;
 }
 

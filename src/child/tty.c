@@ -26,7 +26,7 @@ tty_take_back(int tty, pid_t group, pid_t home)
 {
 	pid_t current = foreground(tty);
 
-	/* A group of which nobody is left was one that COMMAND had made. SIGTTOU is blocked in us, so that a group in
+	/* COMMAND had made the group of which no process is left. SIGTTOU is blocked in us, so that a group in
 	 * the background may do this. */
 	if (current > 0 && (current == group || (kill(-current, 0) == -1 && errno == ESRCH)))
 		(void)tcsetpgrp(tty, home);
@@ -66,7 +66,7 @@ tty_for_start(struct tty *tty)
 	return tty->given ? tty->fd : -1;
 }
 
-/* Whether SIGNO is one that the terminal sends to the foreground only, and that it may have sent. */
+/* Whether SIGNO is a signal that the terminal sends to the foreground alone, and can have sent. */
 static bool
 is_terminals(const struct tty *tty, int signo)
 {

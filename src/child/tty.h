@@ -31,7 +31,7 @@ struct tty {
 void tty_init(struct tty *tty, struct loop *loop, const struct keeper *keeper, pid_t home);
 
 /* Open the terminal. Returns the descriptor where COMMAND is to start in the foreground: HOME is there, and stdin and
- * stdout are the terminal. In a pipeline, or in the background of a script, others of our group may want it as well:
+ * stdout are the terminal. In a pipeline, or in the background of a script, others of our group might want it as well:
  * there COMMAND gets it when it asks for it. Else -1. */
 int tty_for_start(struct tty *tty);
 

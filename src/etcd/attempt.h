@@ -1,7 +1,7 @@
 /* One request to one endpoint, once, and what it came to.
  *
- * Here an answer gets its verdict, and here alone it is dealt with that etcd's API may have another path (/v3beta), and
- * that it does not know who we are. */
+ * Here an answer gets its verdict, and here alone it is dealt with that etcd's API might have another path (/v3beta),
+ * and that it does not know who we are. */
 #ifndef ETCD_ATTEMPT_H
 #define ETCD_ATTEMPT_H
 
@@ -18,7 +18,7 @@ struct attempt_spec {
 	struct endpoint *endpoint;
 	bool anonymous;                 /* it does not say who we are */
 	bool aside;                     /* what it shows of its endpoint says nothing about others */
-	bool in_lane;                   /* it counts in the endpoint's lane, and may wait there */
+	bool in_lane;                   /* it counts in the endpoint's lane, and might wait there */
 	bool once;                      /* not safe to repeat: libcurl does not do so behind our back */
 	bool require_leader;            /* a member without a leader refuses it at once */
 	nsec time_limit, connect_limit; /* 0: none */
@@ -41,7 +41,7 @@ struct attempt {
 	bool beta;       /* it went to /v3beta, if to v3 at all */
 };
 
-/* Send it; one that is out is dropped. Returns 0, or -1 when memory is short. */
+/* Send the request that SPEC says; a request that is still out is dropped. Returns 0, or -1 when memory is short. */
 __attribute__((warn_unused_result)) int
 attempt_start(struct attempt *attempt, struct session *session, const struct attempt_spec *spec);
 

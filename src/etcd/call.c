@@ -47,7 +47,7 @@ call_failed(struct call *call, const struct call_trouble *trouble)
 	if (trouble->endpoint != NULL)
 		endpoints_failed(session->endpoints, trouble->endpoint);
 	if (call->failures % endpoints_count(session->endpoints) == 0) {
-		/* Where endpoints were discovered, there may be others by now. */
+		/* Where endpoints were discovered, there might be others by now. */
 		if (session->discovery != NULL)
 			discovery_look(session->discovery);
 		delay = backoff_next(&call->backoff);
@@ -73,7 +73,7 @@ note_endpoint(struct call *call, const struct verdict *verdict)
 		return;
 	}
 	endpoint_timed(endpoint, clock_now() - verdict->sent_at.boot);
-	/* One that knows no token of ours has not served us yet. */
+	/* An endpoint that does not know our token has not served us yet. */
 	if (verdict->status < 500 && verdict->status != 401)
 		endpoints_worked(call->session->endpoints, endpoint);
 	endpoint->unusable = verdict->kind == VERDICT_NOT_ETCD;
@@ -261,7 +261,7 @@ call_stop(struct call *call)
 		attempt_cancel(&call->tries[i]);
 	timer_disarm(call->session->loop, &call->next);
 	credentials_stop_waiting(&call->waiter);
-	/* It may be a password's. */
+	/* It might be a password's. */
 	secret_wipe(call->body);
 	free(call->own_path);
 	call->body = call->own_path = NULL;

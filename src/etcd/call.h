@@ -17,13 +17,13 @@
 /* What the owner says of an answer. */
 enum call_verdict {
 	CALL_DONE, /* it was what was wanted, or the owner has noted that it was not */
-	CALL_RETRY /* it may work later or elsewhere */
+	CALL_RETRY /* it might work later or elsewhere */
 };
 
 struct call_trouble {
 	const char *text;          /* names the endpoint and what went wrong */
 	struct endpoint *endpoint; /* where; or NULL */
-	bool sent;                 /* the request may have been carried out all the same */
+	bool sent;                 /* the request might have been carried out all the same */
 	bool hopeless;             /* no endpoint is an etcd */
 	bool answered;             /* somebody has answered, though not as was wanted */
 };

@@ -10,7 +10,7 @@
 #define QUESTION_LIMIT NSEC_PER_SEC
 #define HOLD_UP (250 * NSEC_PER_MSEC)
 
-/* Who joins within so long need not ask again. */
+/* Answers count for so long. */
 #define GOOD_FOR (5 * NSEC_PER_SEC)
 
 #define ANSWER_LIMIT ((size_t)64 << 10)

@@ -1,6 +1,6 @@
 /* Whether all endpoints are of one cluster. Two clusters behind one list would be two stores of one name: each client
  * takes whatever endpoint it comes to first. So at the start every endpoint is asked once who it is, beside the first
- * requests, and one that could not be asked is asked again later. */
+ * requests, and an endpoint that could not be asked is asked again later. */
 #ifndef ETCD_CLUSTER_H
 #define ETCD_CLUSTER_H
 
@@ -8,7 +8,7 @@
 
 #include <sys/queue.h>
 
-/* Whoever waits until the answers are there, embedded in its owner, who sets READY and ARG once, the rest zero. */
+/* What waits until the answers are there, embedded in its owner, which sets READY and ARG once, the rest zero. */
 struct cluster_waiter {
 	void (*ready)(void *arg);
 	void *arg;
@@ -21,7 +21,7 @@ struct cluster;
 /* NULL when memory is short. */
 struct cluster *cluster_new(struct session *session);
 
-/* Nobody may wait any more. NULL is fine. */
+/* No waiter may be left. NULL is fine. */
 void cluster_free(struct cluster *cluster);
 
 /* Ask the endpoints that have not said yet of which cluster they are, but the current one, which is asked other things
@@ -29,7 +29,7 @@ void cluster_free(struct cluster *cluster);
  * does not count. */
 void cluster_probe(struct cluster *cluster, bool anew);
 
-/* What the endpoints have said may not be true any more: ask all of them at the next ANEW. */
+/* What the endpoints have said might not be true any more: ask all of them at the next ANEW. */
 void cluster_forget(struct cluster *cluster);
 
 /* True where WAITER is to wait for an answer, for some 250 ms at most: then it is called once, from the loop. */

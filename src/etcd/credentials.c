@@ -40,7 +40,7 @@ credentials_reject(struct credentials *credentials, unsigned serial)
 {
 	if (credentials == NULL || serial == 0)
 		return false;
-	/* Another one has come meanwhile, or is on its way. */
+	/* Another header has come meanwhile, or is on its way. */
 	if (serial != credentials->serial || !credentials->ready)
 		return true;
 	return credentials->source.replace(credentials->source.arg);

@@ -16,8 +16,8 @@ struct call_trouble;
 struct credentials;
 struct verdict;
 
-/* Whoever waits for a header, embedded in its owner, who sets the functions and ARG once, the rest zero. They are
- * called from inside an answer: they note what happened, and send nothing. */
+/* A request that waits for a header. It is embedded in its owner, which sets the functions and ARG once, the rest zero.
+ * They are called from inside an answer: they note what happened, and send nothing. */
 struct credentials_waiter {
 	void (*ready)(void *arg);
 	/* etcd does not take user and password: its answer. */
@@ -32,7 +32,7 @@ struct credentials_waiter {
 
 /* Where headers come from. */
 struct credentials_source {
-	/* Another one is wanted. It is fetched later: nothing is sent from in here. */
+	/* A header is wanted. It is fetched later: nothing is sent from in here. */
 	void (*fetch)(void *arg);
 	/* The current one is not taken. Returns whether there can be another: then it is on its way, or there. */
 	bool (*replace)(void *arg);
@@ -51,7 +51,7 @@ struct credentials {
 
 void credentials_init(struct credentials *credentials, const struct credentials_source *source);
 
-/* Nobody may wait any more. */
+/* No waiter may be left. */
 void credentials_clear(struct credentials *credentials);
 
 /* True where a request can be sent; else a header is fetched. NULL is fine, here and below: there is no user. */
@@ -74,13 +74,13 @@ void credentials_stop_waiting(struct credentials_waiter *waiter);
 /* Forget the header: another one is needed. */
 void credentials_drop(struct credentials *credentials);
 
-/* HEADER (from malloc(), taken; NULL: etcd wants none) is good until STALE at least. Whoever waits is told. */
+/* HEADER (from malloc(), taken; NULL: etcd wants none) is good until STALE at least. The waiters are told. */
 void credentials_set(struct credentials *credentials, char *header, nsec stale);
 
-/* There will be none: whoever waits is told, and waits no more. */
+/* There will be no header: the waiters are told, and wait no more. */
 void credentials_refuse(struct credentials *credentials, const struct verdict *verdict);
 
-/* There is none yet: whoever waits is told. */
+/* There is no header yet: the waiters are told. */
 void credentials_tell_trouble(struct credentials *credentials, const struct call_trouble *trouble);
 
 #endif

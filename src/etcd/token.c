@@ -30,7 +30,7 @@ struct token {
 	nsec try_limit;
 	bool worked; /* etcd has taken user and password before */
 	struct call call;
-	struct task fetch;  /* one is wanted */
+	struct task fetch;  /* a token is wanted */
 	struct timer again; /* to look whether it is time to fetch one */
 	struct backoff asks;
 	nsec ask_at; /* what was refused may be asked for again */
@@ -68,7 +68,7 @@ fetch(void *arg)
 		timer_arm(token->session->loop, &token->again, clock_now() + STUMBLE_PAUSE);
 }
 
-/* Nobody may want one any more. */
+/* It can be that no request waits for a token any more. */
 static void
 on_again(void *arg)
 {
@@ -78,7 +78,7 @@ on_again(void *arg)
 		fetch(token);
 }
 
-/* Half of what is left from now on: its end is in wall-clock time, which may jump. */
+/* Half of what is left from now on: its end is in wall-clock time, which might jump. */
 static nsec
 stale_of(const char *text)
 {
@@ -146,7 +146,7 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	if (verdict->kind == VERDICT_OK)
 		return on_token(token, verdict->answer, text);
 	if (verdict->kind == VERDICT_NO_AUTH) {
-		/* Nobody needs a name there; a token would even be refused. */
+		/* Requests need no user there; a token would even be refused. */
 		log_msg(&token->session->log, LEVEL_DEBUG, "etcd asks for no user");
 		credentials_set(&token->credentials, NULL, NSEC_NEVER);
 		return CALL_DONE;

@@ -12,7 +12,7 @@ struct token *token_new(struct session *session, const struct session_spec *spec
 /* What it fills. They go with it. */
 struct credentials *token_credentials(struct token *token);
 
-/* Nobody may wait for a token any more. NULL is fine. */
+/* No request may wait for a token any more. NULL is fine. */
 void token_free(struct token *token);
 
 #endif

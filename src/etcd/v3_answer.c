@@ -89,7 +89,7 @@ v3_decode_kv(const json_t *object, int64_t revision, struct v3_kv *kv)
 	return "a key's revisions are none that it can have";
 }
 
-/* The same of an unsigned one. */
+/* The unsigned integer NAME of OBJECT, likewise. */
 static const char *
 get_uint64(const json_t *object, const char *name, uint64_t *value)
 {

@@ -12,7 +12,7 @@
 struct verdict {
 	enum verdict_kind kind;
 	char text[VERDICT_TEXT]; /* for anything but VERDICT_OK: what was answered, in etcd's own words */
-	bool sent;               /* etcd may have got the request */
+	bool sent;               /* etcd might have got the request */
 	bool not_http;           /* what came is no HTTP at all */
 	long status;             /* HTTP status; 0: no answer */
 
@@ -23,7 +23,7 @@ struct verdict {
 	struct v2_answer v2; /* of v2. Borrowed */
 };
 
-/* True where the same request may work later or elsewhere, whatever it is about. What remains is an answer to it. */
+/* True where the same request might work later or elsewhere, whatever it is about. What remains is an answer to it. */
 static inline bool
 verdict_is_passing(const struct verdict *verdict)
 {

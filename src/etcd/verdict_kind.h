@@ -5,8 +5,8 @@
 enum verdict_kind {
 	VERDICT_OK,
 	VERDICT_NO_ANSWER,       /* none came */
-	VERDICT_TRANSIENT,       /* the same request may work later, or elsewhere; and it may have worked */
-	VERDICT_TOKEN,           /* it may work with the next token, which is being fetched */
+	VERDICT_TRANSIENT,       /* the same request might work later, or elsewhere; and it might have worked */
+	VERDICT_TOKEN,           /* it might work with the next token, which is being fetched */
 	VERDICT_NOT_ETCD,        /* no etcd with the API that was spoken to */
 	VERDICT_REFUSED,         /* etcd means it */
 	VERDICT_UNAUTHENTICATED, /* so does this, to whoever asks */

@@ -17,7 +17,7 @@
 /* etcd confirms a watch within milliseconds; a request that it does not understand it never answers. */
 #define CREATED_LIMIT (2 * NSEC_PER_SEC)
 
-/* Another token is on its way. */
+/* How long to wait for a token that is on its way. */
 #define TOKEN_PAUSE (50 * NSEC_PER_MSEC)
 
 /* Watchers on one stream: its request, which a server may limit, has some 400 bytes for each. */
@@ -109,7 +109,7 @@ on_message(struct watch_stream *stream, const json_t *message)
 								 : "a watch message has neither result nor error";
 	/* An int64, so a string, and left out where it is 0. */
 	id = json_is_string(id_field) ? strtoll(json_string_value(id_field), NULL, 10) : json_integer_value(id_field);
-	/* -1: it was refused. Which one that was is not said, and the numbers of those behind it are shifted. */
+	/* -1: a watch was refused. etcd does not say which, and the numbers of the watches behind it are shifted. */
 	if (id < 0 || (size_t)id >= stream->slot_count)
 		return id == -1 ? "a watch was refused" : "a message is about a watch that there is not";
 	if (json_is_true(json_object_get(result, "created")) && ++stream->created == stream->slot_count)
@@ -197,7 +197,7 @@ absorb(struct watch_streams *streams)
 		size_t size = stream->watchers;
 
 		next = TAILQ_NEXT(stream, link);
-		/* One that is not confirmed yet is left alone: its requests are under way. */
+		/* A stream that is not confirmed yet is left alone: its requests are under way. */
 		if (size > streams->waiting_count || streams->waiting_count + size > STREAM_WATCHERS ||
 		    stream->created < stream->slot_count)
 			continue;
@@ -269,7 +269,7 @@ stream_send(struct watch_stream *stream, const char *body)
 	return true;
 }
 
-/* Those that wait get a stream. */
+/* The watchers that wait get a stream. */
 static void
 on_open(void *arg)
 {

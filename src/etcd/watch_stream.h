@@ -20,7 +20,7 @@ struct watch_stream;
 /* Watches that one watcher can ask for at a time. */
 #define WATCHER_WATCHES 2
 
-/* Whoever wants to be told, embedded in its owner, who sets the functions and ARG once, the rest zero. */
+/* What is told of watches, embedded in its owner, which sets the functions and ARG once, the rest zero. */
 struct watcher {
 	/* The create requests of all the watches that are wanted now, a JSON object each: up to WATCHER_WATCHES new
 	 * strings into REQUESTS. Returns how many; 0 where memory is short. */

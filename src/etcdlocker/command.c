@@ -34,7 +34,7 @@
 /* By then the first request is under way. */
 #define CGROUP_DELAY NSEC_PER_MSEC
 
-/* One that has nothing to add. */
+/* Reports an event that has no text. */
 static void
 post(struct command *command, enum command_what what)
 {
@@ -80,7 +80,7 @@ let_go(const struct command *command)
 	if (!restart_runs_once(command->setup->options))
 		return;
 	descriptors_close_inherited();
-	/* Our working directory would keep a file system busy that COMMAND may want to unmount. */
+	/* Our working directory would keep a file system busy that COMMAND might want to unmount. */
 	if (chdir("/") == -1)
 		log_errno(command->log, LEVEL_DEBUG, errno, "cannot change to /");
 }
@@ -198,7 +198,8 @@ command_stop(struct command *command, int signo, nsec grace)
 	timer_arm(command->loop, &command->grace, clock_add(clock_now(), grace));
 }
 
-/* Who put a job into the background expects it to go on; of a command that was told to end nobody does. */
+/* A user who puts a job into the background expects it to go on; of a command that was told to end nobody expects it.
+ */
 static void
 say_left_behind(const struct command *command, bool told)
 {
@@ -243,7 +244,7 @@ kill_once(struct command *command)
 		/* Should the keeper be held up, at least COMMAND itself is dead. */
 		tree_kill_one(atomic_load(&command->setup->deadman->shared->leader), command->keeper.pid);
 	}
-	/* That some of it takes long to die is no reason for the sentinel to kill us too, as long as we go on. */
+	/* The sentinel is to leave us alone as long as we go on, though some processes take long to die. */
 	post(command, COMMAND_KILLING);
 	timer_arm(command->loop, &command->kill, clock_now() + (alone ? KILL_PAUSE_ALONE : KILL_PAUSE));
 }
@@ -259,7 +260,7 @@ command_kill(struct command *command)
 {
 	pinger_quiet(&command->pinger);
 	timer_disarm(command->loop, &command->grace);
-	/* Nobody would tell that nothing is left. */
+	/* The keeper would not tell that nothing is left, for it has started nothing. */
 	if (!command->begun) {
 		post(command, COMMAND_TREE_EMPTY);
 		return;
@@ -307,7 +308,7 @@ on_kill(void *arg)
 		    duration_text(KILL_PATIENCE, span));
 		return;
 	}
-	/* Its answer may be there already, where it is we that were held up. */
+	/* Its answer might be there already, where it is we that were held up. */
 	on_news(command->keeper.socket, EV_READ, command);
 	if (!command->begun)
 		return;
@@ -453,7 +454,7 @@ on_news(int fd, short what, void *arg)
 		loop_event_del(command->news_event);
 }
 
-/* Who starts, reaps and reports is dead; COMMAND is, too (PR_SET_PDEATHSIG), and what is left has become ours. */
+/* The keeper is dead; COMMAND is, too (PR_SET_PDEATHSIG), and the processes that are left have become ours. */
 static void
 on_keeper_ended(struct command *command)
 {
@@ -541,7 +542,7 @@ command_free(struct command *command)
 	if (command->child_fd != -1)
 		close(command->child_fd);
 	tty_close(&command->tty);
-	/* It may take a moment to go; one that still has something to kill stays. */
+	/* The keeper takes a moment to go; a keeper that still has something to kill stays. */
 	if (command->keeper.pid != 0 && !command->begun) {
 		sys_kill(command->keeper.pid, SIGCONT);
 		(void)waitpid(command->keeper.pid, NULL, 0);

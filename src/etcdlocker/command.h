@@ -1,5 +1,5 @@
 /* COMMAND's life: started, asked to end, swept up after, killed. What happens to it is reported by events; what it is
- * to do is said by the functions here. It knows nothing of the lock but that it may be lost. */
+ * to do is said by the functions here. It knows nothing of the lock but that it might be lost. */
 #ifndef ETCDLOCKER_COMMAND_H
 #define ETCDLOCKER_COMMAND_H
 

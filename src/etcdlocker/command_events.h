@@ -40,7 +40,8 @@ struct command_events {
 void command_events_init(struct command_events *events, struct loop *loop, void (*run)(void *arg), void *arg);
 void command_events_clear(struct command_events *events);
 
-/* Queue an event of the kind WHAT, with a text in printf()'s format; one that is queued already stays as it is. */
+/* Queue an event of the kind WHAT, with a text in printf()'s format; an event of that kind that is queued already stays
+ * as it is. */
 __attribute__((format(printf, 3, 4))) void
 command_events_post(struct command_events *events, enum command_what what, const char *format, ...);
 

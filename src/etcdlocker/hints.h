@@ -1,4 +1,4 @@
-/* What somebody may have meant who wrote a command line that cannot be what was meant. */
+/* What somebody might have meant who wrote a command line that cannot be what was meant. */
 #ifndef ETCDLOCKER_HINTS_H
 #define ETCDLOCKER_HINTS_H
 

@@ -30,7 +30,7 @@ write_line(void *arg, int level, const char *line)
 	} else {
 		len = snprintf(buf, sizeof(buf), "etcdlocker: %s\n", line);
 	}
-	/* A closed stderr, or one that nobody reads, must not change what we do: rather a line less. */
+	/* A closed stderr, or a stderr that nobody reads, must not change what we do: rather a line less. */
 	if (poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0)
 		return;
 	if (write(STDERR_FILENO, buf, (size_t)len) == -1)

@@ -455,7 +455,7 @@ unknown_option(int argc, char *argv[], int val, char why[OPTIONS_WHY])
 	else if (optopt != 0 && optopt < ROW_BASE)
 		snprintf(why, OPTIONS_WHY, "unknown option -%c; see etcdlocker --help", optopt);
 	else
-		/* Not what is behind the '=': it may be a password. */
+		/* Not what is behind the '=': it might be a password. */
 		snprintf(why, OPTIONS_WHY, "unknown option %.*s; see etcdlocker --help", (int)strcspn(word, "="), word);
 }
 

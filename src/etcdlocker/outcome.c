@@ -45,7 +45,7 @@ outcome_code(const struct outcome *outcome)
 const char *
 outcome_line(const struct outcome *outcome)
 {
-	/* Who asked for 0 on a conflict calls that a success, which has nothing to say. */
+	/* A user who asked for 0 on a conflict calls that a success, and a success has nothing to say. */
 	if (outcome->cause == CAUSE_NONE || outcome->cause == CAUSE_EXITED ||
 	    (outcome->cause == CAUSE_CONFLICT && outcome->detail == 0))
 		return NULL;

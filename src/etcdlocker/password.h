@@ -1,4 +1,4 @@
-/* A password from the terminal, and the traces of one that came another way. */
+/* A password from the terminal; and the traces of a password that came another way. */
 #ifndef ETCDLOCKER_PASSWORD_H
 #define ETCDLOCKER_PASSWORD_H
 

@@ -144,7 +144,7 @@ kill_all(struct sentinel *sentinel, bool keeper_too)
 	int number = atomic_load(&shared->cgroup);
 	ssize_t found;
 
-	/* It may be beyond the reach of signals for a while itself: that must not hold up the rest. */
+	/* It might be beyond the reach of signals for a while itself: that must not hold up the rest. */
 	if (!sentinel->gone)
 		sys_kill(sentinel->supervisor, SIGKILL);
 	/* One of that name that the supervisor has not made is not ours. */
@@ -246,7 +246,7 @@ reclaim(struct sentinel *sentinel)
 		continue;
 }
 
-/* The dead COMMAND may have had the terminal. */
+/* The dead COMMAND might have had the terminal. */
 static void
 restore_terminal(const struct sentinel *sentinel)
 {

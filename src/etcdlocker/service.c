@@ -160,7 +160,7 @@ service_ended(struct service *service, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	/* One that was reloading is gone, and its reload with it. */
+	/* A command that was reloading is gone, and its reload with it. */
 	say_status(service, service->reloading && service->ready ? "READY=1\n" : "", format, arguments);
 	va_end(arguments);
 	service->reloading = false;
@@ -242,7 +242,7 @@ service_relay_start(struct service *service)
 	service->news[1] = service->ready_fd = -1;
 }
 
-/* False where the manager has no room for it at the moment. One that has gone is told nothing. */
+/* False where the manager has no room for it at the moment. A manager that has gone is told nothing. */
 static bool
 pass_on(struct service *service)
 {

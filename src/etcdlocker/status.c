@@ -70,7 +70,7 @@ on_answer(void *arg, const struct etcdlock_contender *queue, size_t count, const
 	} else {
 		status->code = show(status, queue, count) ? code_of(status->options, queue, count) : STATUS_UNKNOWN;
 	}
-	/* Whoever reads our output may have gone. */
+	/* The reader of our output might have gone. */
 	if (!status->options->watch || ferror(stdout))
 		loop_stop(status->loop);
 	else

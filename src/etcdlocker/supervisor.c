@@ -124,7 +124,7 @@ on_ended(struct supervisor *sup, int status, int typed)
 	else
 		outcome_set(&sup->outcome, CAUSE_EXITED, WEXITSTATUS(status), "the command exited with %d",
 		    WEXITSTATUS(status));
-	/* Whoever types Ctrl-C does not want it started again. */
+	/* A user who types Ctrl-C does not want COMMAND started again. */
 	if (typed != 0) {
 		supersede(sup, true);
 		outcome_set(
@@ -342,7 +342,7 @@ on_lock(struct etcdlock *lock, enum etcdlock_event event, void *arg)
 		sup->queue_said = false;
 		log_msg(sup->log, LEVEL_DEBUG, "lock %.200s acquired at revision %" PRId64, sup->options->key,
 		    etcdlock_revision(lock));
-		/* A loss may be on its way already, so near to the acquisition: then its event is the next one. */
+		/* A loss might be on its way already, so near to the acquisition: then its event is the next one. */
 		if (etcdlock_deadline(lock) != 0)
 			supervisor_guard_until(sup, etcdlock_deadline(lock));
 		handle(sup, EV_ACQUIRED);

@@ -53,7 +53,7 @@ static void
 act_stop(struct supervisor *sup)
 {
 	bool told = sup->stop_signal != 0 && sup->outcome.cause == CAUSE_TOLD;
-	/* A lock that expires leaves less time than one that goes on being renewed. */
+	/* A lock that expires leaves less time than a lock that goes on being renewed. */
 	bool expiring = sup->outcome.cause == CAUSE_LOST;
 
 	command_stop(&sup->command, told ? supervisor_rewritten(sup, sup->stop_signal) : sup->options->signal,

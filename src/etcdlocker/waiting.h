@@ -11,7 +11,7 @@
 bool waiting_for_parent(const struct etcdlock *lock);
 
 /* Say for whom we wait: to the service manager and on a terminal each time, else the first time, for a log is to tell
- * it, too. SAID: that it was, once. Who does not wait at all hears of it at the end. */
+ * it, too. SAID: that it was, once. A user who does not wait at all hears of it at the end. */
 void waiting_say(const struct setup *setup, const struct etcdlock *lock, bool *said);
 
 #endif

@@ -241,7 +241,7 @@ set_user(struct etcdlock_config *config, const struct setting *setting, const ch
 	return colon == NULL ? 0 : set_password(config, setting, colon + 1, why);
 }
 
-/* PATH as it is from anywhere: whoever set it may go elsewhere later. What it leads to is not looked up: a link may
+/* PATH as it is from anywhere: whoever set it might go elsewhere later. What it leads to is not looked up: a link may
  * lead elsewhere later, too, which is how certificates are renewed. */
 static int
 set_path(char **field, const char *path, const struct complaint *why)
@@ -477,7 +477,8 @@ etcdlock_config_from_env(struct etcdlock_config *config, char *why, size_t size)
 	bool done[SETTINGS];
 
 	memcpy(done, config->given, sizeof(done));
-	/* There are two ways to say where etcd is: one that was set beats the variables of both. */
+	/* There are two ways to say where etcd is: where either was set by hand, the variables of both count no more.
+	 */
 	if (done[SETTING_ENDPOINTS] || done[SETTING_DISCOVERY_SRV])
 		done[SETTING_ENDPOINTS] = done[SETTING_DISCOVERY_SRV] = true;
 	for (size_t i = 0; i < SETTINGS; i++)

@@ -66,7 +66,7 @@ struct etcdlock_config {
 	char *endpoints, *key; /* KEY is NULL until it is set */
 	char *id;              /* NULL until it is set: see etcdlock_config_id() */
 	char *host;            /* the host's name */
-	char *v2_id;           /* and the id that goes with it where etcd-lock 1.x may be about */
+	char *v2_id;           /* and the id that goes with it where etcd-lock 1.x might be about */
 	char *discovery_srv;   /* a domain, whose SRV records say where etcd is; NULL: ENDPOINTS do */
 	char *user;            /* NULL: nobody */
 	char *password;        /* a secret; NULL: none yet */

@@ -48,7 +48,7 @@ struct place {
 enum vanish {
 	VANISH_RELEASED, /* it said that its command is dead */
 	VANISH_MUTE,     /* it is of a client that never says so and never kills its command: etcdctl */
-	VANISH_UNKNOWN   /* it said nothing: its command may be dying */
+	VANISH_UNKNOWN   /* it said nothing: its command might be dying */
 };
 
 #endif

@@ -15,7 +15,7 @@ struct lease {
 	int64_t id;         /* positive, random, chosen by us; 0: a free slot */
 	struct moment sent; /* when its grant was first sent */
 	nsec ttl;           /* what etcd granted, or what we asked for where the answer was lost */
-	bool exposed;       /* its grant may have reached etcd */
+	bool exposed;       /* its grant might have reached etcd */
 	bool revoke;        /* our key is not on it and never will be: to be revoked */
 };
 

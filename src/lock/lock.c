@@ -143,7 +143,8 @@ on_vanished(struct etcdlock *lock, const struct report *report)
 		lock->succession = SUCCESSION_CLEAN;
 		timer_disarm(lock->client->session->loop, &lock->again);
 	}
-	/* Else the delay counts from the look that shows nobody ahead of us: others than this one may have gone since.
+	/* Else the delay counts from the look that shows nobody ahead of us: others than this one might have gone
+	 * since.
 	 */
 	handle(lock, LOCK_AHEAD_GONE, report);
 }

@@ -17,7 +17,7 @@ enum succession {
 	SUCCESSION_NONE,     /* nobody was ahead of us when we came */
 	SUCCESSION_WAITING,  /* somebody is ahead of us */
 	SUCCESSION_CLEAN,    /* the one ahead of us said that its command was dead */
-	SUCCESSION_VANISHED, /* it vanished at the time VANISHED: its command may be dying */
+	SUCCESSION_VANISHED, /* it vanished at the time VANISHED: its command might be dying */
 };
 
 /* Invariants:

@@ -79,7 +79,7 @@ rejoin(struct etcdlock *lock, const struct report *report)
 	    "lost the place in the queue (%s), queueing again at its end", report_text(report));
 	stop_protocol(lock);
 	arm(lock, &lock->refresh, NSEC_NEVER);
-	/* Who was ahead may have gone unseen. */
+	/* The contender that was ahead might have gone unseen. */
 	if (lock->succession != SUCCESSION_NONE) {
 		lock->succession = SUCCESSION_VANISHED;
 		lock->vanished = clock_now();
@@ -87,7 +87,7 @@ rejoin(struct etcdlock *lock, const struct report *report)
 	arm(lock, &lock->again, clock_now() + backoff_next(&lock->rejoin));
 }
 
-/* Plans the next renewal. Many locks of one process, which may have started together, are not renewed together: a
+/* Plans the next renewal. Many locks of one process, which might have started together, are not renewed together: a
  * little early, each time by another part of the period, and the first time anywhere in its second half. */
 static void
 plan_refresh(struct etcdlock *lock, const struct lease_term *term)
@@ -200,7 +200,7 @@ warn(struct etcdlock *lock, const struct report *report)
 	lock_post(lock, ETCDLOCK_EXPIRING);
 }
 
-/* The lock is not ours any more. Whoever protects something with it must have stopped. REPORT is NULL where its
+/* The lock is not ours any more: the protected work must have stopped. REPORT is NULL where the
  * deadline has passed. */
 static void
 lose(struct etcdlock *lock, const struct report *report)
@@ -253,7 +253,7 @@ release(struct etcdlock *lock, const struct report *report)
 	start_release(lock, true, !lock->contender.lost && !lock->expiring_said);
 }
 
-/* Who has not answered for long will hardly start to now. */
+/* An etcd that has not answered for long will hardly start to now. */
 static void
 give_up_place(struct etcdlock *lock)
 {
@@ -359,7 +359,7 @@ static void
 do_plan(struct etcdlock *lock, const struct report *report)
 {
 	plan_refresh(lock, &report->term);
-	/* The watch may have missed something (etcd before 3.4.36 could, at a compaction). */
+	/* The watch might have missed something (etcd before 3.4.36 could, at a compaction). */
 	lock->ops->look(lock->protocol);
 }
 
@@ -405,6 +405,8 @@ do_fail_wait(struct etcdlock *lock, const struct report *report)
 }
 
 typedef void (*action_fn)(struct etcdlock *lock, const struct report *report);
+
+_Static_assert(LOCK_ACTIONS == 26, "give the new action its function below, and count it here");
 
 static const action_fn actions[LOCK_ACTIONS] = {
 	[LOCK_DO_NOTHING] = do_nothing,

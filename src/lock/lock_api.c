@@ -32,7 +32,7 @@ on_deliver(int fd, short what, void *arg)
 			return;
 		lock->freed = NULL;
 	}
-	/* Before each: the callback may have taken its time. */
+	/* Before each: the callback might have taken its time. */
 	while (lock_check_expired(lock), lock_next_news(lock, &event)) {
 		lock->freed = &freed;
 		lock->on_event(lock, event, lock->arg);
@@ -42,7 +42,7 @@ on_deliver(int fd, short what, void *arg)
 	}
 }
 
-/* Who moves a host over may look for its name in etcd, or give it as the id, as etcd-lock 1.x does. */
+/* People who move a host over from etcd-lock 1.x look for its name in etcd, or give it as the id. */
 static void
 say_id(const struct etcdlock *lock, const struct etcdlock_config *config)
 {
@@ -173,7 +173,7 @@ etcdlock_unlock(struct etcdlock *lock)
 		errno = EINVAL;
 		return -1;
 	}
-	/* Whoever has worked beyond the deadline hears of it: DROPPED comes before RELEASED. */
+	/* A user who has worked beyond the deadline hears of it: DROPPED comes before RELEASED. */
 	(void)lock_check_expired(lock);
 	lock_want(lock, LOCK_GIVEN_UP);
 	return 0;

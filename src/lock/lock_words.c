@@ -11,7 +11,7 @@ lock_say_unreachable(struct etcdlock *lock)
 	const char *what = "no answer from etcd for";
 	char span[DURATION_TEXT];
 
-	/* The first try may still be out. */
+	/* The first try might still be out. */
 	if (lock->trouble[0] == '\0')
 		snprintf(lock->trouble, sizeof(lock->trouble), "%.200s: silence",
 		    endpoints_current(lock->client->session->endpoints)->name);

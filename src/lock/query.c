@@ -1,4 +1,4 @@
-/* Who has a lock, and who waits for it: a look from outside, that takes no part. */
+/* A query looks at a lock from outside, and takes no part: it tells the holder, and the waiters. */
 #include "base/duration.h"
 #include "etcd/call.h"
 #include "lock/client.h"
@@ -164,7 +164,7 @@ on_v3_answer(struct etcdlock_query *query, const struct verdict *verdict, char t
 		return query->step == QUERY_QUEUE ? on_queue(query, verdict->answer, text)
 						  : on_lease(query, verdict->answer);
 	client_explain(query->session, query->key, text, CALL_TEXT);
-	/* A lease that has gone meanwhile is one that there is no time left of. */
+	/* Where the lease has gone meanwhile, no time is left of it. */
 	finish(query, query->step == QUERY_LEASE && verdict->kind != VERDICT_UNAUTHENTICATED ? NULL : text);
 	return CALL_DONE;
 }

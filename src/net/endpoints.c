@@ -11,7 +11,7 @@
 
 #define DEFAULT_PORT "2379"
 
-/* So long one that failed is not the first choice. */
+/* An endpoint that failed is not the first choice for so long. */
 #define ILL_FOR (10 * NSEC_PER_SEC)
 
 /* True for "1" to "65535" in LEN characters. */
@@ -117,7 +117,7 @@ endpoint_parse(struct endpoint *endpoint, char *text, const struct tls *tls)
 		authority = "localhost";
 		host_len = strlen(authority);
 	}
-	/* An address, not a name that may have several. */
+	/* An address, not a name that might have several. */
 	endpoint->avoid.single = authority[0] == '[' || strspn(authority, "0123456789.") == host_len;
 	endpoint->name = str_printf("%s://%.*s:%s", scheme, (int)host_len, authority, port);
 	if (endpoint->name == NULL)
@@ -126,7 +126,7 @@ endpoint_parse(struct endpoint *endpoint, char *text, const struct tls *tls)
 		endpoint->url = strdup(endpoint->name);
 		return endpoint->url != NULL ? NULL : NO_ROOM;
 	}
-	/* The name in the URL is the one that is asked for and checked. */
+	/* The certificate is checked against the name in the URL. */
 	endpoint->url = str_printf("https://%s:%s", tls->server_name, port);
 	endpoint->connect_to = str_printf("::%.*s:%s", (int)host_len, authority, port);
 	return endpoint->url && endpoint->connect_to ? NULL : NO_ROOM;
@@ -167,7 +167,7 @@ endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERRO
 
 		item = trim(item);
 		if (strchr(item, '@') != NULL && strncasecmp(item, "unix://", 7) != 0) {
-			/* Not what is before it: that may be a password. */
+			/* Not what is before it: that might be a password. */
 			snprintf(why, ENDPOINTS_ERROR,
 			    "endpoint '...%.100s' has a user in it; only scheme, host and port work: the user is a "
 			    "setting of its own",
@@ -305,7 +305,7 @@ endpoints_next(struct endpoints *endpoints, size_t ahead)
 	for (int ill = 0; ill <= 1; ill++)
 		for (size_t i = 0; i < count; i++) {
 			struct endpoint *endpoint = &endpoints->list[(endpoints->current + i) % count];
-			/* The current one is the first choice even so: all may be ill. */
+			/* The current one is the first choice even so: all might be ill. */
 			bool late = i > 0 && endpoint->failed != 0 && endpoint->failed > recent;
 
 			if (!endpoint->gone && late == ill && ahead-- == 0)

@@ -20,7 +20,7 @@ struct endpoint {
 	struct avoid avoid;
 	nsec failed;      /* when it failed last, if it has not served since; else 0 */
 	nsec latency;     /* of its answers: the slowest of late */
-	bool gone;        /* not in the list any more; requests that are under way there may come back */
+	bool gone;        /* not in the list any more; requests that are under way there might come back */
 	bool unusable;    /* its last answer was not etcd's */
 	uint64_t cluster; /* the id of the cluster that it is of, as it said last; 0: it has not */
 };
@@ -41,8 +41,8 @@ struct endpoints {
 __attribute__((warn_unused_result)) struct endpoints *
 endpoints_parse(const char *list, const struct tls *tls, char why[ENDPOINTS_ERROR]);
 
-/* Those of DOMAIN, whose SRV records are still to be found: until endpoints_learn() there is one that leads nowhere,
- * and says so. NULL when memory is short. */
+/* The endpoints of DOMAIN, whose SRV records are still to be found: until endpoints_learn() there is an endpoint that
+ * leads nowhere, and says so. NULL when memory is short. */
 __attribute__((warn_unused_result)) struct endpoints *endpoints_of_domain(const char *domain);
 
 /* The targets of ANSWER, which has some, take the place of those that there were; known ones stay as they are. Those of

@@ -204,7 +204,7 @@ request_finish(struct http_request *request, CURLcode code)
 	request_end(request, &response);
 }
 
-/* Hands on everything that libcurl stored. Nothing of libcurl's may be on the stack. */
+/* Hands on everything that libcurl stored. Nothing of libcurl's might be on the stack. */
 static void
 http_drain(struct http *http)
 {
@@ -217,7 +217,7 @@ again:
 	{
 		if (request->spec.on_data != NULL && request->received.len > 0) {
 			request_deliver(request);
-			goto again; /* the callback may have changed the list */
+			goto again; /* the callback might have changed the list */
 		}
 	}
 	while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
@@ -318,7 +318,7 @@ request_fail(struct http_request *request, const char *why)
 	request_end(request, &response);
 }
 
-/* A lane that moves is only busy: its turn comes. One that stands is a server that does not answer. */
+/* Where the lane moves, the server is only busy, and our turn comes. Where it stands, the server does not answer. */
 static void
 on_limit(void *arg)
 {

@@ -18,7 +18,7 @@ struct http_request;
 
 struct http_response {
 	const char *error; /* why no answer came, or NULL: the rest is valid. Ends with a system's text */
-	bool sent;         /* with an error: the server may have got the request all the same */
+	bool sent;         /* with an error: the server might have got the request all the same */
 	bool not_http;     /* with an error: what came is no HTTP/1 */
 	bool closed;       /* with an error: the server has closed the connection instead of an answer */
 	long status;       /* HTTP status, 100 to 999 */
@@ -26,7 +26,7 @@ struct http_response {
 	size_t len;
 };
 
-/* True for statuses of servers and proxies that are busy, or have lost what is behind them: it may work later. */
+/* True for statuses of servers and proxies that are busy, or have lost what is behind them: it might work later. */
 static inline bool
 http_status_is_transient(long status)
 {

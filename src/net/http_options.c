@@ -52,7 +52,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	if (request->opened_count < HTTP_MAX_OPENED)
 		strcpy(request->opened[request->opened_count++], text);
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	/* A family that this kernel lacks is no shortage: there may be an address of another one. */
+	/* A family that this kernel lacks is no shortage: there might be an address of another one. */
 	request->socket_error = fd == -1 && errno != EAFNOSUPPORT ? errno : 0;
 	return fd == -1 ? CURL_SOCKET_BAD : fd;
 }
@@ -167,8 +167,8 @@ request_set_options(struct http_request *request)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, TCP_KEEPALIVE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, TCP_KEEPALIVE_S);
-	/* A stream keeps its connection for good: leave the one that is warm to the requests. And one that is left over
-	 * may lead to an address that is to be avoided: whoever froze may have several of ours. */
+	/* A stream keeps its connection for good: leave the warm connection to the requests. And a connection left over
+	 * might lead to an address that is to be avoided: whoever froze might have several of ours. */
 	if (spec->on_data != NULL || spec->once || (spec->avoid != NULL && avoid_any(spec->avoid)))
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 #undef SET

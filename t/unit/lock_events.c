@@ -108,11 +108,22 @@ the_table_is_complete(void **state)
 		}
 }
 
+static void
+everything_has_a_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < ETCDLOCK_STATES; i++)
+		assert_non_null(etcdlock_state_name((enum etcdlock_state)i));
+	for (int i = 0; i < LOCK_ACTIONS; i++)
+		assert_non_null(lock_action_name((enum lock_action)i));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_complete),
+		cmocka_unit_test(everything_has_a_name),
 		WITH_LOCK(a_renewal_that_is_queued_beats_the_deadline),
 		WITH_LOCK(a_loss_that_is_queued_beats_the_start),
 		WITH_LOCK(a_report_of_an_older_generation_is_dropped),

@@ -157,10 +157,24 @@ the_first_cause_wins(void **state)
 	assert_string_equal(outcome_line(&outcome), "cannot be killed");
 }
 
+/* What a maintainer reads in logs and in doc/. */
+static void
+everything_has_a_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SUP_STATES; i++)
+		assert_non_null(states_name((enum sup_state)i));
+	for (int i = 0; i < SUP_EVENTS; i++)
+		assert_non_null(states_event_name((enum sup_event)i));
+	for (int i = 0; i < SUP_ACTIONS; i++)
+		assert_non_null(states_action_name((enum sup_action)i));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_has_a_name),
 		cmocka_unit_test(every_state_and_event),
 		cmocka_unit_test(nothing_is_released_before_it_is_dead),
 		cmocka_unit_test(names_are_complete),

@@ -2,8 +2,8 @@
  * the lock, and the others wait for it to go. There is no queue: all that wait try when it has gone.
  *
  * What is ours is told by the chain of indexes: we created the key at CREATED, and last changed it at MODIFIED. Its
- * value tells nothing, for another process may have the same id. So a creation whose answer was lost is not claimed: it
- * ends by itself. */
+ * value tells nothing, for another process might have the same id. So a creation whose answer was lost is not claimed:
+ * it ends by itself. */
 #include "lock/v2/v2.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ advance(void *arg)
 	v2_wait_advance(v2);
 }
 
-/* Another goal. The call CHANGE goes on. */
+/* Turns to GOAL. The call CHANGE goes on. */
 static void
 turn_to(struct v2 *v2, enum goal goal)
 {
@@ -125,12 +125,12 @@ v2_release(void *arg, bool held)
 
 	(void)held; /* a key is there only for a holder, and its deletion by index says that all is over */
 	turn_to(v2, GOAL_RELEASE);
-	/* Of a lock that was lost only what is as we left it is ours: another process of our id may have taken the key
-	 * over. */
+	/* Of a lock that was lost only what is as we left it is ours: another process of our id might have taken the
+	 * key over. */
 	v2->adopt = !v2->contender->lost && (v2->ambiguous || (v2->step == V2_STEP_REFRESH && out));
 	if (v2->overwritten)
 		v2->created = v2->modified = 0;
-	/* A creation that is out may come through: have its answer first. */
+	/* A creation that is out might come through: have its answer first. */
 	if (v2->step == V2_STEP_CREATE && out)
 		return;
 	v2_change_stop(v2);

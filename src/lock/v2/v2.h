@@ -17,8 +17,8 @@ enum v2_step { V2_STEP_NONE, V2_STEP_CREATE, V2_STEP_REFRESH, V2_STEP_DELETE };
  * - CREATED and MODIFIED are 0 together, but for what a dead process had, whose MODIFIED is read first;
  * - STEP is what the call CHANGE is about, and V2_STEP_NONE exactly while that is not active; NEXT is sent when it is
  * not;
- * - AMBIGUOUS says that one of our changes since MODIFIED was known may have worked unseen: then alone another modified
- *   index of our key may be of our making. */
+ * - AMBIGUOUS says that one of our changes since MODIFIED was known might have worked unseen: then alone another
+ * modified index of our key might be of our making. */
 struct v2 {
 	const struct contender *contender;
 	struct session *session;
@@ -35,7 +35,7 @@ struct v2 {
 	nsec ttl;                 /* that it asked for */
 	bool overwritten;         /* somebody else changed our key: nothing of it is ours any more */
 	bool due;                 /* a renewal that could not be sent */
-	bool adopt;               /* while leaving: a renewal of ours may have moved the index unseen */
+	bool adopt;               /* while leaving: a renewal of ours might have moved the index unseen */
 	struct call change;
 
 	bool read_wanted;

@@ -35,7 +35,7 @@ send_change(struct v2 *v2)
 		return call_request(&v2->change, "PUT", v2_encode_create(contender->key, contender->id, ttl_s), false,
 		    creation_limit(v2));
 	case V2_STEP_REFRESH:
-		/* Of a renewal it matters whether a step in the chain may be ours: libcurl repeats none. */
+		/* Of a renewal it matters whether a step in the chain might be ours: libcurl repeats none. */
 		return call_request(
 		    &v2->change, "PUT", v2_encode_refresh(contender->key, v2->modified, ttl_s), true, v2_try_limit(v2));
 	case V2_STEP_DELETE:
@@ -79,8 +79,8 @@ on_created(struct v2 *v2, const struct verdict *verdict)
 		v2_report_place(v2, NULL);
 }
 
-/* The change cannot be made as the key is now. STEP is what was to be made; AMBIGUOUS: one of its tries may have worked
- * unseen. */
+/* The change cannot be made as the key is now. STEP is what was to be made; AMBIGUOUS: one of its tries might have
+ * worked unseen. */
 static void
 on_impossible(struct v2 *v2, enum v2_step step, bool ambiguous, const struct verdict *verdict)
 {
@@ -90,7 +90,7 @@ on_impossible(struct v2 *v2, enum v2_step step, bool ambiguous, const struct ver
 	} else if (step == V2_STEP_CREATE) {
 		v2->known = verdict->v2.index;
 		/* All that waited have tried, and one has got it: to ask who would double what a hand-over costs.
-		 * Unless it may be a creation of our own, whose answer was lost. */
+		 * Unless it might be a creation of our own, whose answer was lost. */
 		if (!v2->reported || ambiguous)
 			v2_want_read(v2);
 		else if (v2->changed_hands)
@@ -98,7 +98,7 @@ on_impossible(struct v2 *v2, enum v2_step step, bool ambiguous, const struct ver
 		else
 			v2_report_place(v2, v2->holder == NULL ? "" : v2->holder);
 	} else if (verdict->kind == VERDICT_MISMATCH) {
-		/* A try of ours whose answer was lost may have moved the index. */
+		/* A try of ours whose answer was lost might have moved the index. */
 		v2->due = v2->goal != GOAL_RELEASE;
 		v2_want_read(v2);
 	} else if (v2->goal == GOAL_RELEASE) {

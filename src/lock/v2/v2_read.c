@@ -48,7 +48,7 @@ on_own_key(struct v2 *v2, const struct v2_node *node)
 		v2->ambiguous = false;
 		v2_report_renewed(v2, v2->first_sent);
 	} else if (v2->due && v2->goal == GOAL_HOLD) {
-		/* An earlier one that may be on its way still would be ours: it stays ambiguous. */
+		/* An earlier renewal can still be on its way, and would be ours: the change stays ambiguous. */
 		v2->next = V2_STEP_REFRESH;
 		v2->due = false;
 	} else {

@@ -37,7 +37,7 @@ v2_report_place(struct v2 *v2, const char *holder)
 	struct report report = { .kind = REPORT_PLACED,
 		.place = { .ahead = holder != NULL, .revision = v2->modified, .term = v2->term } };
 
-	/* Who waits has no lease; that it would wear out makes the lock look now and then. */
+	/* A waiter has no lease. This term, which wears out, makes the lock look now and then. */
 	if (holder != NULL) {
 		char *own = strdup(holder);
 
@@ -55,7 +55,7 @@ v2_report_renewed(struct v2 *v2, struct moment sent)
 {
 	v2->term = (struct lease_term){ .sent = sent, .ttl = v2->ttl };
 	v2_report(v2, (struct report){ .kind = REPORT_RENEWED, .term = v2->term });
-	/* The TTL that was asked for may not be the lock's any more. */
+	/* The TTL that was asked for might not be the lock's any more. */
 	if (v2->ttl != v2_lock_ttl(v2))
 		v2_want_change(v2, V2_STEP_REFRESH);
 }
@@ -90,7 +90,7 @@ v2_other_answer(struct v2 *v2, const struct verdict *verdict, char text[CALL_TEX
 	bool refused = verdict->kind == VERDICT_REFUSED || verdict->kind == VERDICT_UNAUTHENTICATED;
 	bool persistent = v2->goal == GOAL_HOLD || v2->goal == GOAL_RELEASE || v2->goal == GOAL_RECLAIM;
 
-	/* The password may have been changed since it was good. */
+	/* The password might have been changed since it was good. */
 	if (!refused || persistent || (verdict->kind == VERDICT_UNAUTHENTICATED && v2->reported))
 		return CALL_RETRY;
 	v2->goal = GOAL_NONE;
@@ -116,7 +116,7 @@ v2_want_read(struct v2 *v2)
 void
 v2_trouble(struct v2 *v2, const struct call_trouble *trouble)
 {
-	/* A poll at an endpoint that does not answer may be silent for the same reason. */
+	/* A poll at an endpoint that does not answer might be silent for the same reason. */
 	if (attempt_is_out(&v2->wait) && trouble->endpoint == v2->wait.spec.endpoint) {
 		v2->poll_wanted = true;
 		v2_wake(v2);

@@ -52,7 +52,7 @@ on_failed(struct v2 *v2, const struct verdict *verdict)
 	log_msg(&v2->session->log, LEVEL_DEBUG, "wait: %s: %s", endpoint->name, verdict->text);
 	if (verdict->kind != VERDICT_UNAUTHENTICATED && verdict->kind != VERDICT_TOKEN)
 		endpoints_failed(v2->session->endpoints, endpoint);
-	/* What comes back may be another store, in which a poll for an event of the future is silent. */
+	/* What comes back might be another store, in which a poll for an event of the future is silent. */
 	v2_want_read(v2);
 	poll_after(v2, backoff_next(&v2->backoff));
 }

@@ -43,7 +43,7 @@ advance(void *arg)
 	}
 }
 
-/* Another goal: what was under way for the last one, but for the call LEASE, is dropped. */
+/* Turns to GOAL. What was under way for the last goal, but for the call LEASE, is dropped. */
 static void
 turn_to(struct v3 *v3, enum goal goal)
 {
@@ -105,7 +105,7 @@ v3_release(void *arg, bool held)
 	/* A waiter has run nothing, yet it does not announce its leaving: the next one must not take its going for
 	 * the word of a holder that has vanished before it. */
 	v3->mark = held && v3->create_revision != 0;
-	/* A grant that is out may come after its revocation: have its answer first. */
+	/* A grant that is out might come after its revocation: have its answer first. */
 	if (!v3_lease_is_granting(v3) || !call_in_flight(&v3->lease))
 		v3_lease_turn(v3, V3_STEP_NONE);
 }

@@ -31,7 +31,7 @@ enum v3_step {
 enum v3_parting {
 	V3_PARTING_NONE,
 	V3_PARTING_MARK,  /* the released mark, in our key */
-	V3_PARTING_DELETE /* our key, which somebody else may have taken off its lease */
+	V3_PARTING_DELETE /* our key, which somebody else might have taken off its lease */
 };
 
 /* What tells what happens to our key and to the one ahead of us. */
@@ -39,12 +39,12 @@ struct v3_watch {
 	struct watcher watcher;
 	char *predecessor;              /* NULL: only our own key */
 	int64_t own_start, ahead_start; /* the first revisions that it tells of */
-	bool asked_for; /* the lock wants it for PREDECESSOR of struct v3, which may be another one by now */
+	bool asked_for; /* the lock wants it for PREDECESSOR of struct v3, which might be another one by now */
 	bool wanted;    /* it is open for PREDECESSOR, or to be opened again */
 	bool reopen;    /* it is of no use as it is */
 	nsec reopen_delay;
 	size_t asked, confirmed; /* watches of the stream that is being opened */
-	bool broken;             /* it was open, and what has happened meanwhile may not be told */
+	bool broken;             /* it was open, and what has happened meanwhile might not be told */
 	struct timer retry;
 	struct timer poll; /* while nothing is confirmed, to look instead */
 	nsec polled;       /* since when looks are answered and watches are not; 0: they are not */
@@ -76,7 +76,7 @@ struct v3 {
 	int64_t create_revision; /* of our key; 0: no key */
 	int64_t mod_revision;    /* of our key, as last known */
 	bool full;               /* etcd is out of space, so renewals are keepalives for now */
-	bool overwritten;        /* somebody else wrote our key, which may have taken it off its lease */
+	bool overwritten;        /* somebody else wrote our key, which might have taken it off its lease */
 	enum v3_step step;
 	struct call lease;
 
@@ -147,7 +147,7 @@ void v3_lost_key(struct v3 *v3, const struct v3_kv *kv);
 /* A look is wanted, after what is known now. */
 void v3_want_look(struct v3 *v3);
 
-/* True while the lock may be ours, or our place is to be given up: then nothing that etcd refuses is final. */
+/* True while the lock might be ours, or our place is to be given up: then nothing that etcd refuses is final. */
 bool v3_is_persistent(const struct v3 *v3);
 
 /* --- v3_store.c: what an answer proves --- */
@@ -177,7 +177,7 @@ void v3_lease_turn(struct v3 *v3, enum v3_step step);
 void v3_lease_renew(struct v3 *v3, bool firm);
 /* Send what STEP says. */
 void v3_lease_advance(struct v3 *v3);
-/* True while a grant is out: its answer is waited for before leaving, for it may come after its revocation. */
+/* True while a grant is out: its answer is waited for before leaving, for it might come after its revocation. */
 bool v3_lease_is_granting(const struct v3 *v3);
 
 /* --- v3_queue.c: who is ahead of us --- */

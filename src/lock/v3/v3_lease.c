@@ -206,7 +206,7 @@ on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 	/* An earlier transaction of ours came through after all: take its lease, and go on to the newer one. */
 	if (!done)
 		v3->step = V3_STEP_RENEW_MOVE;
-	else /* the TTL may have been changed meanwhile */
+	else /* the TTL might have been changed meanwhile */
 		v3->step = v3->asked_s != v3->contender->timing.ttl_s ? V3_STEP_RENEW : V3_STEP_NONE;
 	v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .term = v3->kept });
 }
@@ -245,7 +245,7 @@ on_kept_alive(struct v3 *v3, const struct verdict *verdict, char text[CALL_TEXT]
 	if (wrong != NULL)
 		return v3_senseless(wrong, text);
 	if (ttl_s == 0) {
-		/* Its key tells whether that is so: a member may be behind the others. */
+		/* Its key tells whether that is so: a member might be behind the others. */
 		v3_want_look(v3);
 		snprintf(text, CALL_TEXT, "the lease is gone, says a keepalive's answer");
 		return CALL_RETRY;

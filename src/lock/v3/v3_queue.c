@@ -14,8 +14,8 @@ v3_queue_own(const struct v3 *v3)
 	return NULL;
 }
 
-/* A key that no lease holds was never a contender's: whoever put it may not even know that it is in our way. It counts
- * all the same, as it does for etcdctl. */
+/* A key that no lease holds was never a contender's: whoever put it might not even know that it is in our way. It
+ * counts all the same, as it does for etcdctl. */
 static void
 say_stray(struct v3 *v3, const struct v3_kv *kv)
 {
@@ -28,8 +28,8 @@ say_stray(struct v3 *v3, const struct v3_kv *kv)
 	    kv->key, kv->key);
 }
 
-/* Who has announced its release is out of the queue, though its key is still there; and so is a place of our own that
- * we have given up. */
+/* A contender that has announced its release is out of the queue, though its key is still there; so is a place of our
+ * own that we have given up. */
 static bool
 counts(struct v3 *v3, const struct v3_kv *kv)
 {

@@ -1,7 +1,7 @@
-/* Giving up what we have in etcd. Nothing is given up by waiting: what may have been created is revoked. */
+/* Giving up what we have in etcd. Nothing is given up by waiting: what might have been created is revoked. */
 #include "lock/v3/v3.h"
 
-/* Who takes over looks at the queue first: our revocation, a write, must not come between. */
+/* The next holder looks at the queue first: our revocation, a write, must not come between. */
 #define STEP_ASIDE (5 * NSEC_PER_MSEC)
 
 void
@@ -77,7 +77,8 @@ v3_release_found(struct v3 *v3, const struct v3_kv *kv)
 	if (found && kv->lease != 0)
 		*lease_open(&v3->leases, NULL, (struct moment){ 0, 0 }, 0) =
 		    (struct lease){ .id = kv->lease, .exposed = true };
-	/* A move that the dead process had sent may still come, and its lease we do not know: delete the key itself. */
+	/* A move that the dead process had sent might still come, and its lease we do not know: delete the key itself.
+	 */
 	v3->overwritten = found;
 	v3->mark = found && v3->reclaim_held;
 }
@@ -113,7 +114,7 @@ on_departed(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	return CALL_DONE;
 }
 
-/* A lease that etcd will not revoke ends by itself. */
+/* Whatever etcd answers, the lease is forgotten: a lease that etcd does not revoke ends by itself. */
 static enum call_verdict
 on_revoked(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 {

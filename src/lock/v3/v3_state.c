@@ -54,7 +54,7 @@ v3_trouble(struct v3 *v3, const struct call_trouble *trouble)
 {
 	const struct endpoint *watched = watcher_endpoint(&v3->watch.watcher);
 
-	/* The watch on an endpoint that does not answer may be silent for the same reason. */
+	/* The watch on an endpoint that does not answer might be silent for the same reason. */
 	if (trouble->endpoint != NULL && trouble->endpoint == watched) {
 		v3->watch.reopen = true;
 		v3->watch.reopen_delay = 0;

@@ -64,7 +64,7 @@ other_cluster(struct v3 *v3, const struct v3_header *header, const struct verdic
 	}
 	snprintf(why, sizeof(why), "%.200s is of cluster %" PRIx64 ", and our key is in cluster %" PRIx64,
 	    verdict->endpoint->name, header->cluster, v3->cluster);
-	/* Who waits has time: the place in the queue of our own cluster may still be there. Nobody there knows of it
+	/* A waiter has time: the place in the queue of our own cluster might still be there. Nobody there knows of it
 	 * after the lease has ended. */
 	if (v3->goal != GOAL_HOLD && !is_our_cluster_gone(v3) &&
 	    (v3->held == NULL || lease_left(&v3->kept.sent, v3->kept.ttl) > 0)) {
@@ -110,7 +110,7 @@ is_of_our_store(struct v3 *v3, const struct call *call, bool quorum, const struc
 	return true;
 }
 
-/* What is there can be kept in an etcd that is full, or given up; who comes is sent away. */
+/* In an etcd that is full, a place can be kept or given up; a newcomer is sent away. */
 static enum call_verdict
 on_refusal(struct v3 *v3, enum verdict_kind kind, char text[CALL_TEXT])
 {
@@ -151,7 +151,7 @@ v3_must_wait_for_clusters(struct v3 *v3)
 
 	if (v3->goal == GOAL_HOLD)
 		return false;
-	/* Who has waited takes the cluster that it has queued in. */
+	/* A contender that has waited takes the cluster that it has queued in. */
 	if (is_starting(v3) && cluster_is_split(v3->session->cluster, text, sizeof(text))) {
 		v3_refused(v3, text);
 		return true;

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* An answer that takes longer is not waited for; nor one that comes after the deadline. */
+/* An answer is waited for no longer than this, and never beyond the deadline. */
 #define TXN_LIMIT (5 * NSEC_PER_SEC)
 
-/* Another token is on its way. */
+/* How long to wait for a token that is on its way. */
 #define TOKEN_PAUSE (50 * NSEC_PER_MSEC)
 
 #define TXN_MAX_BODY ((size_t)64 << 10)
@@ -53,7 +53,8 @@ txn_end(struct v3_txn *txn, enum etcdlock_txn_result result, int64_t revision, c
 		timer_arm(v3->session->loop, &v3->next_txn, clock_now());
 }
 
-/* Only etcd's own word is a no: who gives up waiting for the others, and who cannot be understood, may have done it. */
+/* Only etcd's own word is a no: who gives up waiting for the others, and who cannot be understood, might have done it.
+ */
 static enum etcdlock_txn_result
 result_of(const struct verdict *verdict)
 {

@@ -177,7 +177,7 @@ on_events(struct v3 *v3, const json_t *object, const struct v3_watch_message *me
 		if (v3->goal == GOAL_NONE)
 			return; /* the event has ended what we watch for */
 	}
-	/* One watch may be behind the other. */
+	/* One watch might be behind the other. */
 	seen = own ? &v3->seen_own : &v3->seen_ahead;
 	if (message->events > 0 && message->revision > *seen)
 		*seen = message->revision;
