@@ -91,6 +91,15 @@ for my $user (sort keys %$calls) {
 }
 is_deeply \@upward, [], 'calls point down only';
 
+# The parts of a protocol change its state, and leave it to its advance() who comes next.
+my %parts = (v3 => [qw(lease queue watch release txn)], v2 => [qw(change read wait)]);
+for my $protocol (sort keys %parts) {
+    my %part = map { ("lock/$protocol/${protocol}_$_" => 1) } @{ $parts{$protocol} };
+    is scalar(grep { $calls->{$_} } keys %part), scalar(keys %part), "the parts of $protocol are there";
+    my @sideways = grep { my $user = $_; grep { $part{$_} } keys %{ $calls->{$user} } } sort keys %part;
+    is_deeply \@sideways, [], 'and none of them calls another';
+}
+
 # --- documents ---
 
 my $design = slurp("$source/doc/design.md");

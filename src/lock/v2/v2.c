@@ -73,7 +73,11 @@ v2_join(void *arg)
 static void
 v2_hold(void *arg)
 {
-	((struct v2 *)arg)->goal = GOAL_HOLD;
+	struct v2 *v2 = arg;
+
+	/* Where the place is gone already, its report is the next. */
+	if (v2->goal == GOAL_QUEUE)
+		v2->goal = GOAL_HOLD;
 }
 
 static void

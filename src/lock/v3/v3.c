@@ -17,6 +17,7 @@ advance(void *arg)
 		v3_release_found(v3, v3_queue_own(v3));
 		v3_queue_free(&v3->seen);
 	} else if (v3->seen.entries != NULL && v3->goal != GOAL_NONE) {
+		v3_watch_looked(v3);
 		v3_queue_place(v3);
 	}
 	switch (v3->goal) {
@@ -72,7 +73,11 @@ v3_join(void *arg)
 static void
 v3_hold(void *arg)
 {
-	((struct v3 *)arg)->goal = GOAL_HOLD;
+	struct v3 *v3 = arg;
+
+	/* Where the place is gone already, its report is the next. */
+	if (v3->goal == GOAL_QUEUE)
+		v3->goal = GOAL_HOLD;
 }
 
 static void

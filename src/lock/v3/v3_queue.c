@@ -126,7 +126,6 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 		return v3_senseless(wrong, text);
 	v3_queue_free(&v3->seen);
 	v3->seen = queue;
-	v3_watch_looked(v3);
 	v3_wake(v3);
 	return CALL_DONE;
 }
