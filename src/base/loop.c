@@ -15,7 +15,7 @@ struct loop {
 	struct event *tasks_event; /* for what is posted while no callback of ours is on the stack */
 	struct timer *earliest;    /* root of the pairing heap */
 	nsec programmed;           /* what the timerfd is set to; NSEC_NEVER: not set */
-	TAILQ_HEAD(, task) tasks;
+	struct tasks tasks;
 	bool *freed; /* while a callback is on the stack: set when it frees the loop; else NULL */
 };
 
@@ -27,18 +27,6 @@ struct loop_event {
 };
 
 /* --- tasks --- */
-
-static void
-run_tasks(struct loop *loop)
-{
-	struct task *task;
-
-	while ((task = TAILQ_FIRST(&loop->tasks)) != NULL) {
-		TAILQ_REMOVE(&loop->tasks, task, link);
-		task->posted = false;
-		task->run(task->arg);
-	}
-}
 
 /* Everything that libevent calls comes through here. */
 static void
@@ -52,7 +40,7 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	event.callback(fd, what, event.arg);
 	if (!outermost || freed)
 		return;
-	run_tasks(event.loop);
+	tasks_run(&event.loop->tasks);
 	event.loop->freed = NULL;
 }
 
@@ -65,14 +53,8 @@ on_tasks(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	loop->freed = &freed;
-	run_tasks(loop);
+	tasks_run(&loop->tasks);
 	loop->freed = NULL;
-}
-
-void
-task_init(struct task *task, void (*run)(void *arg), void *arg)
-{
-	*task = (struct task){ .run = run, .arg = arg };
 }
 
 void
@@ -80,8 +62,7 @@ task_post(struct loop *loop, struct task *task)
 {
 	if (task->posted)
 		return;
-	task->posted = true;
-	TAILQ_INSERT_TAIL(&loop->tasks, task, link);
+	tasks_add(&loop->tasks, task);
 	if (loop->freed == NULL)
 		event_active(loop->tasks_event, EV_READ, 0);
 }
@@ -89,9 +70,7 @@ task_post(struct loop *loop, struct task *task)
 void
 task_cancel(struct loop *loop, struct task *task)
 {
-	if (task->posted)
-		TAILQ_REMOVE(&loop->tasks, task, link);
-	task->posted = false;
+	tasks_remove(&loop->tasks, task);
 }
 
 /* --- timers --- */
@@ -204,7 +183,7 @@ loop_fire(struct loop *loop)
 	for (;;) {
 		struct timer *timer;
 
-		run_tasks(loop);
+		tasks_run(&loop->tasks);
 		timer = loop->earliest;
 		if (timer == NULL || timer->at > clock_now())
 			break;

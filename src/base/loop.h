@@ -12,10 +12,10 @@
 #define BASE_LOOP_H
 
 #include "base/clock.h"
+#include "base/task.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
-#include <sys/queue.h>
 
 /* What must not wait for anything else runs first; lower ones wait while higher ones have work. */
 enum loop_priority { PRIORITY_DEADLINE, PRIORITY_IO, PRIORITY_REST, PRIORITY_LAST };
@@ -25,14 +25,6 @@ struct loop_event;
 
 /* What FD is ready for, as event_new(3) has it. */
 typedef void (*loop_event_fn)(int fd, short what, void *arg);
-
-/* Work to be done later, embedded in its owner. Set up with task_init(); cancel it before its memory goes. */
-struct task {
-	void (*run)(void *arg);
-	void *arg;
-	bool posted;
-	TAILQ_ENTRY(task) link;
-};
 
 /* A one-shot timer, embedded in its owner. Set up with timer_init(); disarm it before its memory goes. */
 struct timer {
@@ -79,8 +71,6 @@ void loop_event_activate(struct loop_event *event);
 
 /* NULL is fine. */
 void loop_event_free(struct loop_event *event);
-
-void task_init(struct task *task, void (*run)(void *arg), void *arg);
 
 /* Run TASK from the loop, once, however often it is posted until then. It cannot fail. */
 void task_post(struct loop *loop, struct task *task);

@@ -45,14 +45,15 @@ stop_protocol(struct etcdlock *lock)
 /* --- in the queue --- */
 
 static void
-join(struct etcdlock *lock)
+do_join(struct etcdlock *lock, const struct report *report)
 {
+	(void)report;
 	lock->contender.generation++;
 	lock->ops->join(lock->protocol);
 }
 
 static void
-begin(struct etcdlock *lock)
+do_begin(struct etcdlock *lock, const struct report *report)
 {
 	const struct timing *timing = &lock->contender.timing;
 	nsec now = clock_now();
@@ -69,11 +70,11 @@ begin(struct etcdlock *lock)
 	arm(lock, &lock->connect, now + timing->connect_ms * NSEC_PER_MSEC);
 	if (timing->wait_ms > 0)
 		arm(lock, &lock->wait, now + timing->wait_ms * NSEC_PER_MSEC);
-	join(lock);
+	do_join(lock, report);
 }
 
 static void
-rejoin(struct etcdlock *lock, const struct report *report)
+do_rejoin(struct etcdlock *lock, const struct report *report)
 {
 	log_msg(&lock->client->session->log, LEVEL_NOTICE,
 	    "lost the place in the queue (%s), queueing again at its end", report_text(report));
@@ -109,7 +110,7 @@ plan_first_refresh(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-wait_behind(struct etcdlock *lock, const struct report *report)
+do_wait(struct etcdlock *lock, const struct report *report)
 {
 	const struct place *place = &report->place;
 
@@ -121,7 +122,7 @@ wait_behind(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-wait_for_delay(struct etcdlock *lock, const struct report *report)
+do_delay(struct etcdlock *lock, const struct report *report)
 {
 	log_msg(
 	    &lock->client->session->log, LEVEL_DEBUG, "the holder is gone without a word: waiting for the lock delay");
@@ -132,7 +133,7 @@ wait_for_delay(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-renew(struct etcdlock *lock, const struct report *report)
+do_renew(struct etcdlock *lock, const struct report *report)
 {
 	bool firm = lock_owned(lock) || lock->ahead <= 1;
 
@@ -155,7 +156,7 @@ lock_count(struct etcdlock *lock, const struct lease_term *term)
 }
 
 static void
-acquire(struct etcdlock *lock, const struct report *report)
+do_acquire(struct etcdlock *lock, const struct report *report)
 {
 	lock_stop_timers(lock);
 	lock->expiring_said = lock->doubt_said = false;
@@ -169,7 +170,7 @@ acquire(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-count_renewal(struct etcdlock *lock, const struct report *report)
+do_count(struct etcdlock *lock, const struct report *report)
 {
 	if (lock->doubt_said)
 		log_msg(&lock->client->session->log, LEVEL_NOTICE, "lock %.200s: renewed again", lock->key);
@@ -183,7 +184,7 @@ count_renewal(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-doubt(struct etcdlock *lock, const struct report *report)
+do_doubt(struct etcdlock *lock, const struct report *report)
 {
 	nsec room = term_left_to_expiring(lock) / 2;
 
@@ -192,7 +193,7 @@ doubt(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-warn(struct etcdlock *lock, const struct report *report)
+do_warn(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
 	lock_say_not_renewed(lock);
@@ -203,7 +204,7 @@ warn(struct etcdlock *lock, const struct report *report)
 /* The lock is not ours any more: the protected work must have stopped. REPORT is NULL where the
  * deadline has passed. */
 static void
-lose(struct etcdlock *lock, const struct report *report)
+do_lose(struct etcdlock *lock, const struct report *report)
 {
 	if (report == NULL)
 		lock_say_not_renewed(lock);
@@ -244,7 +245,7 @@ start_release(struct etcdlock *lock, bool held, bool worth_it)
 }
 
 static void
-release(struct etcdlock *lock, const struct report *report)
+do_release(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
 	lock->refused = false;
@@ -269,14 +270,14 @@ fail(struct etcdlock *lock, enum etcdlock_failure failure)
 }
 
 static void
-fail_refused(struct etcdlock *lock, const struct report *report)
+do_fail_refused(struct etcdlock *lock, const struct report *report)
 {
 	snprintf(lock->error, sizeof(lock->error), "%s", report_text(report));
 	fail(lock, ETCDLOCK_FAILURE_REFUSED);
 }
 
 static void
-fail_memory(struct etcdlock *lock, const struct report *report)
+do_fail_memory(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
 	snprintf(lock->error, sizeof(lock->error), "no memory for a request");
@@ -284,7 +285,7 @@ fail_memory(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-reclaim(struct etcdlock *lock, const struct report *report)
+do_reclaim(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
 	lock->failure = ETCDLOCK_FAILURE_NONE;
@@ -294,7 +295,7 @@ reclaim(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-end(struct etcdlock *lock, const struct report *report)
+do_end(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
 	lock_stop_timers(lock);
@@ -306,7 +307,7 @@ end(struct etcdlock *lock, const struct report *report)
 }
 
 static void
-end_unreleased(struct etcdlock *lock, const struct report *report)
+do_end_unreleased(struct etcdlock *lock, const struct report *report)
 {
 	nsec ttl = lock->contender.timing.ttl_s * NSEC_PER_SEC;
 	nsec left = lock->term.ttl == 0 ? ttl : lease_end(lock) - clock_now();
@@ -315,30 +316,14 @@ end_unreleased(struct etcdlock *lock, const struct report *report)
 		lock->failure = ETCDLOCK_FAILURE_UNREACHABLE;
 		lock_say_unreleased(lock, left);
 	}
-	end(lock, report);
+	do_end(lock, report);
 }
-
-/* --- as the table names them --- */
 
 static void
 do_nothing(struct etcdlock *lock, const struct report *report)
 {
 	(void)lock;
 	(void)report;
-}
-
-static void
-do_begin(struct etcdlock *lock, const struct report *report)
-{
-	(void)report;
-	begin(lock);
-}
-
-static void
-do_join(struct etcdlock *lock, const struct report *report)
-{
-	(void)report;
-	join(lock);
 }
 
 static void
@@ -412,29 +397,29 @@ static const action_fn actions[LOCK_ACTIONS] = {
 	[LOCK_DO_NOTHING] = do_nothing,
 	[LOCK_DO_BEGIN] = do_begin,
 	[LOCK_DO_JOIN] = do_join,
-	[LOCK_DO_REJOIN] = rejoin,
+	[LOCK_DO_REJOIN] = do_rejoin,
 	[LOCK_DO_FOLLOW] = do_follow,
-	[LOCK_DO_WAIT] = wait_behind,
-	[LOCK_DO_DELAY] = wait_for_delay,
+	[LOCK_DO_WAIT] = do_wait,
+	[LOCK_DO_DELAY] = do_delay,
 	[LOCK_DO_LOOK] = do_look,
-	[LOCK_DO_RENEW] = renew,
+	[LOCK_DO_RENEW] = do_renew,
 	[LOCK_DO_RENEW_SOON] = do_renew_soon,
 	[LOCK_DO_PLAN] = do_plan,
-	[LOCK_DO_COUNT] = count_renewal,
-	[LOCK_DO_ACQUIRE] = acquire,
-	[LOCK_DO_DOUBT] = doubt,
-	[LOCK_DO_WARN] = warn,
-	[LOCK_DO_LOSE] = lose,
-	[LOCK_DO_RELEASE] = release,
+	[LOCK_DO_COUNT] = do_count,
+	[LOCK_DO_ACQUIRE] = do_acquire,
+	[LOCK_DO_DOUBT] = do_doubt,
+	[LOCK_DO_WARN] = do_warn,
+	[LOCK_DO_LOSE] = do_lose,
+	[LOCK_DO_RELEASE] = do_release,
 	[LOCK_DO_GIVE_UP] = do_give_up,
-	[LOCK_DO_RECLAIM] = reclaim,
+	[LOCK_DO_RECLAIM] = do_reclaim,
 	[LOCK_DO_FAIL_CONFLICT] = do_fail_conflict,
-	[LOCK_DO_FAIL_REFUSED] = fail_refused,
-	[LOCK_DO_FAIL_MEMORY] = fail_memory,
+	[LOCK_DO_FAIL_REFUSED] = do_fail_refused,
+	[LOCK_DO_FAIL_MEMORY] = do_fail_memory,
 	[LOCK_DO_FAIL_UNREACHABLE] = do_fail_unreachable,
 	[LOCK_DO_FAIL_WAIT] = do_fail_wait,
-	[LOCK_DO_END] = end,
-	[LOCK_DO_END_UNRELEASED] = end_unreleased,
+	[LOCK_DO_END] = do_end,
+	[LOCK_DO_END_UNRELEASED] = do_end_unreleased,
 };
 
 void

@@ -7,7 +7,7 @@
 struct loop {
 	struct timer *timers[TIMERS];
 	size_t timer_count;
-	TAILQ_HEAD(, task) tasks;
+	struct tasks tasks;
 	struct loop_event *events;
 	bool stopped;
 };
@@ -35,18 +35,6 @@ struct moment
 clock_moment(void)
 {
 	return (struct moment){ .boot = now, .raw = now };
-}
-
-static void
-run_tasks(void)
-{
-	struct task *task;
-
-	while ((task = TAILQ_FIRST(&fake_loop.tasks)) != NULL) {
-		TAILQ_REMOVE(&fake_loop.tasks, task, link);
-		task->posted = false;
-		task->run(task->arg);
-	}
 }
 
 /* The earliest timer that is due by LIMIT; NULL: none is. */
@@ -83,12 +71,12 @@ run_until(nsec limit)
 	struct timer *timer;
 
 	do {
-		run_tasks();
+		tasks_run(&fake_loop.tasks);
 		while ((timer = take_due(limit)) != NULL) {
 			if (timer->at > now)
 				now = timer->at;
 			timer->fire(timer->arg);
-			run_tasks();
+			tasks_run(&fake_loop.tasks);
 		}
 	} while (run_event());
 }
@@ -237,26 +225,15 @@ loop_event_free(struct loop_event *event)
 }
 
 void
-task_init(struct task *task, void (*run)(void *arg), void *arg)
-{
-	*task = (struct task){ .run = run, .arg = arg };
-}
-
-void
 task_post(struct loop *loop, struct task *task)
 {
-	if (task->posted)
-		return;
-	task->posted = true;
-	TAILQ_INSERT_TAIL(&loop->tasks, task, link);
+	tasks_add(&loop->tasks, task);
 }
 
 void
 task_cancel(struct loop *loop, struct task *task)
 {
-	if (task->posted)
-		TAILQ_REMOVE(&loop->tasks, task, link);
-	task->posted = false;
+	tasks_remove(&loop->tasks, task);
 }
 
 void
