@@ -5,7 +5,7 @@
 #ifndef ETCD_ATTEMPT_H
 #define ETCD_ATTEMPT_H
 
-#include "etcd/session.h"
+#include "etcd/session_struct.h"
 #include "etcd/verdict.h"
 
 enum etcd_api { ETCD_V3, ETCD_V2 };

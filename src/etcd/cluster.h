@@ -4,7 +4,7 @@
 #ifndef ETCD_CLUSTER_H
 #define ETCD_CLUSTER_H
 
-#include "etcd/session.h"
+#include "etcd/session_struct.h"
 
 #include <sys/queue.h>
 

@@ -3,7 +3,9 @@
 #define ETCD_TOKEN_H
 
 #include "etcd/credentials.h"
-#include "etcd/session.h"
+#include "etcd/session_struct.h"
+
+struct token;
 
 /* For the user and the password of SPEC, on SESSION, whose loop, connections and endpoints are used. NULL when memory
  * is short. */

@@ -9,7 +9,7 @@
 #ifndef ETCD_WATCH_STREAM_H
 #define ETCD_WATCH_STREAM_H
 
-#include "etcd/session.h"
+#include "etcd/session_struct.h"
 
 #include <jansson.h>
 #include <stdbool.h>

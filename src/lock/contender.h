@@ -3,7 +3,7 @@
 #define LOCK_CONTENDER_H
 
 #include "base/clock.h"
-#include "etcd/session.h"
+#include "etcd/session_struct.h"
 #include "lock/timing.h"
 
 struct lock_events;

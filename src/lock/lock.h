@@ -6,67 +6,8 @@
 #ifndef LOCK_LOCK_H
 #define LOCK_LOCK_H
 
-#include "base/backoff.h"
-#include "lock/client.h"
-#include "lock/lock_events.h"
 #include "lock/lock_states.h"
-#include "lock/protocol.h"
-
-/* How we came to be the first in the queue, which decides about the lock delay. */
-enum succession {
-	SUCCESSION_NONE,     /* nobody was ahead of us when we came */
-	SUCCESSION_WAITING,  /* somebody is ahead of us */
-	SUCCESSION_CLEAN,    /* the one ahead of us said that its command was dead */
-	SUCCESSION_VANISHED, /* it vanished at the time VANISHED: its command might be dying */
-};
-
-/* Invariants:
- * - CONTENDER.deadline is not 0 exactly while STATE is HELD or DOUBTFUL; then EXPIRED is armed, and EXPIRING unless
- *   EXPIRING_SAID;
- * - CONNECT is armed only before the lock is in the queue, WAIT only before it is ours, RELEASE exactly while
- * RELEASING;
- * - in IDLE and LOST no timer is armed, and the protocol does nothing;
- * - ERROR is the first cause of what STATE came from. */
-struct etcdlock {
-	struct etcdlock_client *client;
-	struct contender contender; /* what the protocol sees of it */
-	char *key, *id;
-	struct timing asked; /* as set */
-	etcdlock_event_fn on_event;
-	void *arg;
-
-	enum etcdlock_state state, before; /* BEFORE: until the last event */
-	enum etcdlock_failure failure;
-	char error[768];   /* the first cause */
-	char trouble[640]; /* the last try that failed */
-	bool answered;     /* and what was wrong was the answer */
-	bool refused;      /* RELEASING because it was not acquired */
-	bool given;        /* RELEASING, and others can have it: what is left to do is to clean up */
-
-	const struct protocol *ops;
-	void *protocol;
-	struct lock_events events;
-
-	struct lease_term term;
-	enum succession succession;
-	nsec vanished;
-	nsec sole_since; /* since when only one is ahead of us, as far as we have seen; 0: ever */
-	nsec renewing;   /* when the last renewal was due */
-	nsec began;      /* when it was asked for */
-	bool spread;     /* the first renewal is planned */
-	bool expiring_said, doubt_said;
-	int64_t revision;
-	char *holder, *holder_key; /* the first in the queue, when there was news of it */
-	long ahead;
-
-	struct timer refresh, doubt, expiring, expired, wait, connect, again, release;
-	struct backoff rejoin;
-
-	enum etcdlock_event pending[ETCDLOCK_EVENTS];
-	size_t pending_count;
-	struct loop_event *deliver;
-	bool *freed; /* set while an event is delivered: the callback may free the lock */
-};
+#include "lock/lock_struct.h"
 
 /* Set up what a lock of CLIENT needs to move; its texts and spans are set. Returns 0, or -1 when memory is short. */
 __attribute__((warn_unused_result)) int lock_init(struct etcdlock *lock, const struct protocol *ops);
@@ -81,13 +22,6 @@ lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revisi
 
 /* CONTENDER.timing is another one. */
 void lock_timing_changed(struct etcdlock *lock);
-
-/* True in the states that own the lock. */
-static inline bool
-lock_owned(const struct etcdlock *lock)
-{
-	return lock->state == ETCDLOCK_HELD || lock->state == ETCDLOCK_DOUBTFUL;
-}
 
 /* Where the deadline of a lock that is owned has passed, it is lost: true. A timer can come late, so whoever is about
  * to act upon ownership asks. */

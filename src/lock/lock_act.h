@@ -2,7 +2,8 @@
 #ifndef LOCK_LOCK_ACT_H
 #define LOCK_LOCK_ACT_H
 
-#include "lock/lock.h"
+#include "lock/lock_states.h"
+#include "lock/lock_struct.h"
 
 /* Do what ACTION says, in the state that it led to. REPORT is what it came from; NULL: it came from no report. */
 void lock_perform(struct etcdlock *lock, enum lock_action action, const struct report *report);

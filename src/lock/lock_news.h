@@ -2,7 +2,7 @@
 #ifndef LOCK_LOCK_NEWS_H
 #define LOCK_LOCK_NEWS_H
 
-#include "lock/lock.h"
+#include "lock/lock_struct.h"
 
 /* Queue EVENT for the user, unless it is queued already. */
 void lock_post(struct etcdlock *lock, enum etcdlock_event event);

@@ -3,7 +3,7 @@
 #ifndef LOCK_LOCK_TERM_H
 #define LOCK_LOCK_TERM_H
 
-#include "lock/lock.h"
+#include "lock/lock_struct.h"
 
 /* When the lease of TERM is to be renewed. */
 nsec term_refresh_at(const struct etcdlock *lock, const struct lease_term *term);

@@ -2,7 +2,7 @@
 #ifndef LOCK_LOCK_WORDS_H
 #define LOCK_LOCK_WORDS_H
 
-#include "lock/lock.h"
+#include "lock/lock_struct.h"
 
 /* Into ERROR: no endpoint was of use within the connect timeout. */
 void lock_say_unreachable(struct etcdlock *lock);

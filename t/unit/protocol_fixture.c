@@ -1,5 +1,7 @@
 #include "protocol_fixture.h"
 
+#include "etcd/session.h"
+
 #include <string.h>
 
 struct contender contender;

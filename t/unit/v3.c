@@ -2,7 +2,7 @@
 #include "protocol_fixture.h"
 
 #include "base/base64.h"
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include <errno.h>
 #include <inttypes.h>

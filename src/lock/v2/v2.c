@@ -4,7 +4,7 @@
  * What is ours is told by the chain of indexes: we created the key at CREATED, and last changed it at MODIFIED. Its
  * value tells nothing, for another process might have the same id. So a creation whose answer was lost is not claimed:
  * it ends by itself. */
-#include "lock/v2/v2.h"
+#include "lock/v2/v2_struct.h"
 
 #include <errno.h>
 #include <stdlib.h>

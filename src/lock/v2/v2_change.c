@@ -1,5 +1,5 @@
 /* Our key: created, given another TTL, deleted. */
-#include "lock/v2/v2.h"
+#include "lock/v2/v2_struct.h"
 
 /* The longest that the answer to a creation is waited for: an etcd that is frozen does not answer at all. */
 #define CREATION_LIMIT (10 * NSEC_PER_SEC)

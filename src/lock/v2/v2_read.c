@@ -1,5 +1,5 @@
 /* The key, read through the quorum: whose it is, and what of it is ours. */
-#include "lock/v2/v2.h"
+#include "lock/v2/v2_struct.h"
 
 #include <stdlib.h>
 #include <string.h>

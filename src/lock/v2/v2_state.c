@@ -1,5 +1,5 @@
 /* What all parts of the v2 protocol need. */
-#include "lock/v2/v2.h"
+#include "lock/v2/v2_struct.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The long poll for the next event of the key, from where the last one was on. */
-#include "lock/v2/v2.h"
+#include "lock/v2/v2_struct.h"
 
 #include <stdlib.h>
 #include <string.h>

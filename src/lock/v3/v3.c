@@ -1,5 +1,5 @@
 /* The v3 protocol: what the lock asks for becomes a goal, and advance() works towards it. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include <errno.h>
 #include <inttypes.h>

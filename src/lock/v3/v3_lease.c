@@ -4,7 +4,7 @@
  * revision. It can be repeated and can come late without harm: a transaction that has already worked fails its guard,
  * and reads that the key is on one of our leases. What a keepalive answers comes from a leader's memory instead, and
  * a leader that was frozen does not know that it is none any more. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include <stdio.h>
 

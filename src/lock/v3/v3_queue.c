@@ -1,5 +1,5 @@
 /* The queue: who is ahead of us, and whether our key is still ours. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Giving up what we have in etcd. Nothing is given up by waiting: what might have been created is revoked. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 /* The next holder looks at the queue first: our revocation, a write, must not come between. */
 #define STEP_ASIDE (5 * NSEC_PER_MSEC)

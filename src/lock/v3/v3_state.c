@@ -1,5 +1,5 @@
 /* What all parts of the v3 protocol need. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include <inttypes.h>
 #include <stdio.h>

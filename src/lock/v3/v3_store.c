@@ -4,7 +4,7 @@
  * answer that went through the quorum and was asked for after we knew it: what a watch or a keepalive says comes from
  * one member's memory, and a healthy follower can lag by hundreds of revisions. The id of the cluster stands in every
  * header; a store that was emptied and started with the same flags keeps it. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include "lock/client.h"
 

@@ -2,7 +2,7 @@
  *
  * None is repeated, and each has a connection of its own, for libcurl repeats what it sent on a reused one that is then
  * found broken: a write that was lost on its way and came through late could undo a newer one. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include "etcd/credentials.h"
 

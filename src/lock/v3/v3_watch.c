@@ -1,5 +1,5 @@
 /* The watch on our own key and on the one ahead of us, reopened from where it was when it breaks. */
-#include "lock/v3/v3.h"
+#include "lock/v3/v3_struct.h"
 
 #include "base/duration.h"
 

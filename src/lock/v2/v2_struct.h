@@ -3,8 +3,8 @@
  * As with v3, v2.c owns the goal, and advance(), which sends what is wanted next, when nothing else is on the stack.
  * The parts (change, read, wait) note what answers say, and none of them calls another; v2_state.c has what all need.
  */
-#ifndef LOCK_V2_V2_H
-#define LOCK_V2_V2_H
+#ifndef LOCK_V2_V2_STRUCT_H
+#define LOCK_V2_V2_STRUCT_H
 
 #include "etcd/call.h"
 #include "lock/lock_events.h"

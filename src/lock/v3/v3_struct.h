@@ -4,8 +4,8 @@
  * wish of the lock's, when nothing else is on the stack. The parts (lease, queue, watch, release, txn) note what
  * answers say in struct v3 and post the task; none of them calls another. What all of them need is in v3_state.c, and
  * what an answer proves in v3_store.c. */
-#ifndef LOCK_V3_V3_H
-#define LOCK_V3_V3_H
+#ifndef LOCK_V3_V3_STRUCT_H
+#define LOCK_V3_V3_STRUCT_H
 
 #include "etcd/call.h"
 #include "etcd/cluster.h"
