@@ -2,8 +2,8 @@
  *
  * A task is work that is put off until nothing else is on the stack: tasks run at the end of every outermost callback
  * of the loop, in the order in which they were posted, until none is left. Before a timer fires they run as well, so
- * that a timer decides upon all that is known; one that a task has moved or disarmed does not fire. So whoever gets an
- * answer notes what it says and posts a task; what follows from it is done there, and sent from there.
+ * that a timer decides upon all that is known; a timer that a task has moved or disarmed does not fire. So code that
+ * gets an answer notes what it says and posts a task; what follows from it is done there, and sent from there.
  *
  * libevent's own timers start from a cached time on CLOCK_MONOTONIC_COARSE and do not know suspend. The
  * timers here are absolute points on clock_now(), all driven by one timerfd a loop. They need no memory

@@ -61,7 +61,7 @@ read_mount_point(char path[PATH_MAX])
 	return found;
 }
 
-/* True where whoever set us up meant us to make cgroups below this one. */
+/* True where the manager that set us up meant us to make cgroups below this one. */
 static bool
 is_ours(int parent, const char *own_path)
 {

@@ -461,7 +461,7 @@ keeper_fork(struct keeper *keeper, const struct keeper_setup *setup)
 		the_keeper.pace = tree_hurry();
 		keep(&the_keeper);
 	}
-	/* In both, whoever comes first. */
+	/* Both processes do it, so that the first one has done it. */
 	(void)setpgid(pid, pid);
 	close(ends[1]);
 	*keeper = (struct keeper){ .pid = pid, .socket = ends[0] };

@@ -97,7 +97,7 @@ on_readable(int fd, short what, void *arg)
 	char message[NOTIFY_MESSAGE + 1];
 
 	(void)what;
-	/* One a round: whoever floods us must not starve the rest. */
+	/* One a round: a flood of messages must not starve the rest. */
 	if (read_message(fd, notify->command, message) > 0)
 		notify->heard(notify->arg, message);
 }

@@ -20,7 +20,7 @@ struct notify {
 	/* MESSAGE came from a process of COMMAND's user, of ours or of root's. Called from the loop. */
 	void (*heard)(void *arg, const char *message);
 	void *arg;
-	/* Where the life of COMMAND hangs on its messages: room for a path, so that whoever guards us can remove it.
+	/* Where the life of COMMAND hangs on its messages: room for a path, so that the sentinel can remove it.
 	 * The socket is in a directory of ours then, where no other user can fill it; as root we give that to the user
 	 * that COMMAND becomes, within seconds. NULL: the socket is abstract, for any user might have something to say;
 	 * so it is where no directory can be had, too. */

@@ -43,8 +43,8 @@ void tree_spare_alone(struct tree_spared *spared, pid_t pid);
 void tree_spare_no_more(struct tree_spared *spared, pid_t pid);
 
 /* Send SIGNO to every process below us but SPARED (NULL: none). Our own children get it by their number, which only we
- * can free; all others through a pidfd, looked at once more, so that nobody is hit who has got the number of one that
- * has died. Returns how many processes there were, or -1 where there is no /proc of our own pid namespace. */
+ * can free; all others through a pidfd, looked at once more, so that no process is hit that has got the number of one
+ * that has died. Returns how many processes there were, or -1 where there is no /proc of our own pid namespace. */
 ssize_t tree_signal(const struct tree_spared *spared, int signo);
 
 /* SIGKILL for PID, if that is a child of PARENT. */

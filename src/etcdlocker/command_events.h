@@ -1,4 +1,4 @@
-/* What happens to COMMAND, queued for whoever runs it. Each kind is in the queue once at most, so there is room for
+/* What happens to COMMAND, queued for the supervisor. Each kind is in the queue once at most, so there is room for
  * all, and posting cannot fail. */
 #ifndef ETCDLOCKER_COMMAND_EVENTS_H
 #define ETCDLOCKER_COMMAND_EVENTS_H
@@ -31,7 +31,7 @@ struct command_event {
 
 struct command_events {
 	struct loop *loop;
-	struct task task; /* of whoever runs COMMAND: there is something in here */
+	struct task task; /* the supervisor's: there is something in here */
 	struct command_event queue[COMMAND_WHATS];
 	size_t count;
 };

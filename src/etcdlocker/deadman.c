@@ -55,7 +55,7 @@ left(const struct deadman_page *shared, nsec kill_by)
 	return boot < raw ? boot : raw;
 }
 
-/* Sets the sentinel's timer to when it is to look. Both sides do: so whoever comes second looks whether it is still
+/* Sets the sentinel's timer to when it is to look. Both sides do: so the second one looks whether it is still
  * right. */
 static void
 program(const struct deadman *deadman)

@@ -36,7 +36,7 @@ finish_stdout(void)
 	return EXIT_NOT_ACQUIRED;
 }
 
-/* Setuid, setgid or with capabilities of the file's: whoever may run us would run anything as that user. */
+/* Setuid, setgid or with capabilities of the file's: every user who may run us would run anything as that user. */
 static bool
 is_privileged_file(void)
 {

@@ -31,7 +31,7 @@ struct outcome {
 };
 
 /* Record what happened. The first cause stays, whatever follows from it; only that something could not be killed
- * overrides it, as then the lock is not released, which whoever relies on the exit code must know. */
+ * overrides it, as then the lock is not released, and a caller that relies on the exit code must know that. */
 __attribute__((format(printf, 4, 5))) void
 outcome_set(struct outcome *outcome, enum cause cause, int detail, const char *format, ...);
 

@@ -335,7 +335,8 @@ sentinel_run(struct setup *setup)
 		(void)setpgid(0, 0);
 		leave(supervisor_run(setup));
 	}
-	/* In a group of its own, so that no SIGKILL for a group takes us all. In both, whoever comes first. */
+	/* In a group of its own, so that no SIGKILL for a group takes us all. Both processes do it, so that the first
+	 * one has done it. */
 	(void)setpgid(sentinel.supervisor, sentinel.supervisor);
 	close(deadman->lifeline[0]);
 	service_relay_start(setup->service);

@@ -238,7 +238,7 @@ on_pause_over(void *arg)
 static bool
 is_stop_signal(const struct supervisor *sup, int signo)
 {
-	/* Ignored since before us: whoever started us wanted it to do nothing. */
+	/* It was ignored when we were started: our parent wanted it to do nothing. */
 	if (sigismember(&sup->setup->signals->ignored, signo) == 1)
 		return false;
 	if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* So long somebody who is impatient waits for a release that is under way: an etcd that is slow needs as much. */
+/* An impatient user waits so long for a release that is under way: a slow etcd needs as much. */
 #define HURRY_LIMIT (2 * NSEC_PER_SEC)
 
 /* An exec takes milliseconds; so long signals are held back for it. */

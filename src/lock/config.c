@@ -241,8 +241,8 @@ set_user(struct etcdlock_config *config, const struct setting *setting, const ch
 	return colon == NULL ? 0 : set_password(config, setting, colon + 1, why);
 }
 
-/* PATH as it is from anywhere: whoever set it might go elsewhere later. What it leads to is not looked up: a link may
- * lead elsewhere later, too, which is how certificates are renewed. */
+/* PATH as it is from anywhere: the program can change its directory later. What it leads to is not looked up: a link
+ * may lead elsewhere later, too, which is how certificates are renewed. */
 static int
 set_path(char **field, const char *path, const struct complaint *why)
 {

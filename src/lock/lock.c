@@ -116,7 +116,7 @@ on_placed(struct etcdlock *lock, struct report *report)
 			handle(lock, LOCK_OVERTAKEN, report);
 		return;
 	}
-	/* An answer to somebody who has given up. */
+	/* The place was given up meanwhile. */
 	if (!is_acquiring(lock))
 		return;
 	timer_disarm(lock->client->session->loop, &lock->connect);
@@ -137,7 +137,7 @@ on_vanished(struct etcdlock *lock, const struct report *report)
 
 	if (lock->state != ETCDLOCK_WAITING)
 		return;
-	/* A mute one says nothing of who was ahead of it: that one's delay must be over. */
+	/* A mute predecessor says nothing of the contender ahead of it, whose delay must be over. */
 	if (report->how == VANISH_RELEASED ||
 	    (report->how == VANISH_MUTE && lock->ahead == 1 && clock_now() >= clock_add(lock->sole_since, delay))) {
 		lock->succession = SUCCESSION_CLEAN;

@@ -23,8 +23,8 @@ lock_reclaim(struct etcdlock *lock, const char *owner_key, int64_t create_revisi
 /* CONTENDER.timing is another one. */
 void lock_timing_changed(struct etcdlock *lock);
 
-/* Where the deadline of a lock that is owned has passed, it is lost: true. A timer can come late, so whoever is about
- * to act upon ownership asks. */
+/* Where the deadline of a lock that is owned has passed, it is lost: true. A timer can come late, so every
+ * caller that is about to act upon ownership asks first. */
 bool lock_check_expired(struct etcdlock *lock);
 
 #endif

@@ -1,4 +1,4 @@
-/* What there is to a lock. lock.h says who does what with it. */
+/* What there is to a lock. lock.h says which file does what with it. */
 #ifndef LOCK_LOCK_STRUCT_H
 #define LOCK_LOCK_STRUCT_H
 

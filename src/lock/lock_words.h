@@ -19,7 +19,7 @@ void lock_say_unreleased(struct etcdlock *lock, nsec left);
 /* Into ERROR, unless it has said so already: the lease could not be renewed. */
 void lock_say_not_renewed(struct etcdlock *lock);
 
-/* Renewals have failed for a while: whoever runs this is to hear of it before it costs the lock. Once, for a lock that
+/* Renewals have failed for a while: the operator is to hear of it before it costs the lock. Once, for a lock that
  * is in doubt. */
 void lock_say_doubt(void *lock);
 

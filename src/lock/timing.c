@@ -11,7 +11,8 @@
 /* docker and podman stop kill what lives 10 s later. */
 #define GRACE_DEFAULT_MS 8000
 
-/* At boot etcd might come later than we do; who does not wait for the lock does not wait so long for etcd either. */
+/* At boot etcd might come later than we do; a user who does not wait for the lock does not wait so long for etcd
+ * either. */
 #define CONNECT_DEFAULT_MS 30000
 #define CONNECT_DEFAULT_TRY_MS 5000
 

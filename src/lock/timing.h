@@ -32,7 +32,8 @@ void timing_init(struct timing *timing);
  * sentence with the arithmetic. */
 int timing_resolve(struct timing *timing, char *why, size_t size);
 
-/* How long etcd may be out of reach: TIMING's own, else the default for who waits, or does not (BRIEF). */
+/* How long etcd may be out of reach: TIMING's own, else the default: for a lock that is waited for, or with BRIEF for
+ * one that is not. */
 int64_t timing_connect_ms(const struct timing *timing, bool brief);
 
 /* How long one try of a request may take, for leases of this TTL. */

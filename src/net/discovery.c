@@ -11,7 +11,7 @@
 /* Names that have moved are found so soon; a name server is asked no more often. */
 #define PAUSE NSEC_PER_SEC
 
-/* One look-up: its thread's and the loop's, whoever is last frees it. */
+/* One look-up. Its thread and the loop share it; the last of the two frees it. */
 struct job {
 	_Atomic int owners;
 	char *domain;

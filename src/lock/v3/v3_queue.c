@@ -14,8 +14,8 @@ v3_queue_own(const struct v3 *v3)
 	return NULL;
 }
 
-/* A key that no lease holds was never a contender's: whoever put it might not even know that it is in our way. It
- * counts all the same, as it does for etcdctl. */
+/* A key that no lease holds was never a contender's: the program that put it might not even know that it is in our way.
+ * It counts all the same, as it does for etcdctl. */
 static void
 say_stray(struct v3 *v3, const struct v3_kv *kv)
 {

@@ -53,7 +53,8 @@ txn_end(struct v3_txn *txn, enum etcdlock_txn_result result, int64_t revision, c
 		timer_arm(v3->session->loop, &v3->next_txn, clock_now());
 }
 
-/* Only etcd's own word is a no: who gives up waiting for the others, and who cannot be understood, might have done it.
+/* Only etcd's own word is a no: an etcd that gave up waiting for its peers, or that cannot be understood, might have
+ * done it.
  */
 static enum etcdlock_txn_result
 result_of(const struct verdict *verdict)

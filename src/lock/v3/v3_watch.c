@@ -21,7 +21,7 @@ watch_close(struct v3 *v3)
 }
 
 /* How often to look while no watch is confirmed: the holder so often that, when its key has gone, its command is dead
- * before whoever comes next has waited for the lock delay; the next in line often enough to follow soon. 0: all others,
+ * before the next holder has waited for the lock delay; the next in line often enough to follow soon. 0: all others,
  * who look whenever they renew. */
 static nsec
 poll_period(const struct v3 *v3)
