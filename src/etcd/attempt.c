@@ -16,7 +16,7 @@ is_v3_path(const char *path)
 static void
 classify(const struct attempt *attempt, const struct http_response *response, struct verdict *verdict)
 {
-	verdict->endpoint = attempt->spec.endpoint;
+	verdict->endpoint = attempt->endpoint;
 	verdict->sent_at = attempt->sent_at;
 	verdict->sent = response->error == NULL || response->sent;
 	verdict->not_http = response->not_http;
@@ -24,10 +24,10 @@ classify(const struct attempt *attempt, const struct http_response *response, st
 	if (response->error != NULL) {
 		verdict->kind = VERDICT_NO_ANSWER;
 		snprintf(verdict->text, sizeof(verdict->text), "%s", response->error);
-	} else if (attempt->spec.on_data != NULL) {
+	} else if (attempt->on_data != NULL) {
 		verdict->kind = VERDICT_TRANSIENT;
 		snprintf(verdict->text, sizeof(verdict->text), "the stream has ended");
-	} else if (attempt->spec.api == ETCD_V2) {
+	} else if (attempt->api == ETCD_V2) {
 		verdict->kind =
 		    v2_classify(response->status, response->body, response->len, &verdict->v2, verdict->text);
 	} else {
@@ -43,11 +43,11 @@ heed_path(const struct attempt *attempt, struct verdict *verdict)
 {
 	struct session *session = attempt->session;
 
-	if (attempt->spec.aside)
+	if (attempt->aside)
 		return;
 	if (verdict->status == 200 && verdict->kind != VERDICT_NOT_ETCD)
 		session->found = true;
-	if (verdict->kind != VERDICT_NOT_ETCD || attempt->spec.api != ETCD_V3)
+	if (verdict->kind != VERDICT_NOT_ETCD || attempt->api != ETCD_V3)
 		return;
 	if (verdict->status == 404 && !session->beta && !session->found) {
 		log_msg(&session->log, LEVEL_DEBUG, "no /v3 there: trying /v3beta");
@@ -61,7 +61,7 @@ heed_path(const struct attempt *attempt, struct verdict *verdict)
 static void
 heed_token(const struct attempt *attempt, bool closed, struct verdict *verdict)
 {
-	bool blamed = verdict->kind == VERDICT_UNAUTHENTICATED || (closed && attempt->spec.api == ETCD_V3);
+	bool blamed = verdict->kind == VERDICT_UNAUTHENTICATED || (closed && attempt->api == ETCD_V3);
 
 	if (blamed && credentials_reject(attempt->session->credentials, attempt->serial))
 		verdict->kind = VERDICT_TOKEN;
@@ -77,7 +77,7 @@ on_done(void *arg, const struct http_response *response)
 	classify(attempt, response, &verdict);
 	heed_path(attempt, &verdict);
 	heed_token(attempt, response->closed, &verdict);
-	attempt->spec.on_done(attempt->spec.arg, &verdict);
+	attempt->on_done(attempt->arg, &verdict);
 	json_decref(verdict.answer);
 	v2_answer_free(&verdict.v2);
 }
@@ -87,7 +87,7 @@ on_data(void *arg, const char *bytes, size_t len)
 {
 	struct attempt *attempt = arg;
 
-	attempt->spec.on_data(attempt->spec.arg, bytes, len);
+	attempt->on_data(attempt->arg, bytes, len);
 }
 
 int
@@ -114,9 +114,15 @@ attempt_start(struct attempt *attempt, struct session *session, const struct att
 	url = str_printf("%s%s%s", spec->endpoint->url, beta ? "/v3beta" : "", spec->path + (beta ? strlen("/v3") : 0));
 	if (url == NULL)
 		return -1;
-	*attempt = (struct attempt){ .session = session, .spec = *spec, .beta = session->beta };
-	attempt->spec.path = attempt->spec.body = NULL;
-	attempt->sent_at = clock_moment();
+	*attempt = (struct attempt){ .session = session,
+		.endpoint = spec->endpoint,
+		.on_data = spec->on_data,
+		.on_done = spec->on_done,
+		.arg = spec->arg,
+		.api = spec->api,
+		.aside = spec->aside,
+		.beta = session->beta,
+		.sent_at = clock_moment() };
 	request.url = url;
 	if (!spec->anonymous)
 		request.authorization = credentials_header(session->credentials, &attempt->serial);

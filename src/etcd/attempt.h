@@ -35,10 +35,15 @@ struct attempt_spec {
 struct attempt {
 	struct session *session;
 	struct http_request *request; /* NULL: none is out */
-	struct attempt_spec spec;     /* without PATH and BODY */
-	struct moment sent_at;
-	unsigned serial; /* of the credentials that went with it; 0: none did */
+	struct endpoint *endpoint;
+	void (*on_data)(void *arg, const char *bytes, size_t len); /* from here on, as SPEC had it */
+	void (*on_done)(void *arg, const struct verdict *verdict);
+	void *arg;
+	enum etcd_api api;
+	bool aside;
 	bool beta;       /* it went to /v3beta, if to v3 at all */
+	unsigned serial; /* of the credentials that went with it; 0: none did */
+	struct moment sent_at;
 };
 
 /* Send the request that SPEC says; a request that is still out is dropped. Returns 0, or -1 when memory is short. */

@@ -120,7 +120,7 @@ on_placed(struct etcdlock *lock, struct report *report)
 	if (!is_acquiring(lock))
 		return;
 	timer_disarm(lock->client->session->loop, &lock->connect);
-	lock->trouble[0] = '\0';
+	lock_clear_trouble(lock);
 	note_queue(lock, place);
 	if (place->ahead == 0) {
 		handle(lock, our_turn(lock, place), report);
@@ -152,7 +152,7 @@ on_vanished(struct etcdlock *lock, const struct report *report)
 static void
 on_trouble(struct etcdlock *lock, const struct report *report)
 {
-	snprintf(lock->trouble, sizeof(lock->trouble), "%s", report_text(report));
+	lock_set_trouble(lock, strdup(report_text(report)));
 	lock->answered = report->answered;
 	handle(lock, report->hopeless ? LOCK_HOPELESS : LOCK_TROUBLE, report);
 }
@@ -229,8 +229,7 @@ on_wait_limit(void *arg)
 {
 	struct etcdlock *lock = arg;
 
-	handle(
-	    lock, lock->state == ETCDLOCK_WAITING && lock->trouble[0] == '\0' ? LOCK_CONFLICT : LOCK_WAIT_OVER, NULL);
+	handle(lock, lock->state == ETCDLOCK_WAITING && lock->trouble == NULL ? LOCK_CONFLICT : LOCK_WAIT_OVER, NULL);
 }
 
 static void
@@ -356,4 +355,6 @@ lock_clear(struct etcdlock *lock)
 	if (lock->protocol != NULL)
 		lock->ops->free(lock->protocol);
 	lock_events_clear(&lock->events);
+	lock_clear_error(lock);
+	lock_clear_trouble(lock);
 }

@@ -59,7 +59,8 @@ do_begin(struct etcdlock *lock, const struct report *report)
 	nsec now = clock_now();
 
 	lock->failure = ETCDLOCK_FAILURE_NONE;
-	lock->error[0] = lock->trouble[0] = '\0';
+	lock_clear_error(lock);
+	lock_clear_trouble(lock);
 	lock->refused = lock->spread = lock->contender.lost = false;
 	lock->term = (struct lease_term){ 0 };
 	lock_forget_news(lock);
@@ -176,10 +177,11 @@ do_count(struct etcdlock *lock, const struct report *report)
 		log_msg(&lock->client->session->log, LEVEL_NOTICE, "lock %.200s: renewed again", lock->key);
 	arm(lock, &lock->doubt, NSEC_NEVER);
 	lock->expiring_said = lock->doubt_said = false;
-	lock->error[0] = lock->trouble[0] = '\0';
+	lock_clear_error(lock);
+	lock_clear_trouble(lock);
 	log_msg(&lock->client->session->log, LEVEL_DEBUG, "lock: renewed, %lld ms after that was due",
 	    (long long)((clock_now() - lock->renewing) / NSEC_PER_MSEC));
-	lock_count(lock, &report->term);
+	lock_count(lock, &report->place.term);
 	lock_post(lock, ETCDLOCK_RENEWED);
 }
 
@@ -209,9 +211,9 @@ do_lose(struct etcdlock *lock, const struct report *report)
 	if (report == NULL)
 		lock_say_not_renewed(lock);
 	else
-		snprintf(lock->error, sizeof(lock->error), "%s",
-		    report->kind == REPORT_PLACED ? "an older contender has appeared in the queue"
-						  : report_text(report));
+		lock_set_error(lock,
+		    strdup(report->kind == REPORT_PLACED ? "an older contender has appeared in the queue"
+							 : report_text(report)));
 	lock_stop_timers(lock);
 	stop_protocol(lock);
 	lock->contender.deadline = 0;
@@ -258,7 +260,7 @@ do_release(struct etcdlock *lock, const struct report *report)
 static void
 give_up_place(struct etcdlock *lock)
 {
-	start_release(lock, false, lock->trouble[0] == '\0');
+	start_release(lock, false, lock->trouble == NULL);
 }
 
 static void
@@ -272,7 +274,7 @@ fail(struct etcdlock *lock, enum etcdlock_failure failure)
 static void
 do_fail_refused(struct etcdlock *lock, const struct report *report)
 {
-	snprintf(lock->error, sizeof(lock->error), "%s", report_text(report));
+	lock_set_error(lock, strdup(report_text(report)));
 	fail(lock, ETCDLOCK_FAILURE_REFUSED);
 }
 
@@ -280,7 +282,7 @@ static void
 do_fail_memory(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
-	snprintf(lock->error, sizeof(lock->error), "no memory for a request");
+	lock_set_error(lock, strdup("no memory for a request"));
 	fail(lock, ETCDLOCK_FAILURE_MEMORY);
 }
 
@@ -289,7 +291,8 @@ do_reclaim(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
 	lock->failure = ETCDLOCK_FAILURE_NONE;
-	lock->error[0] = lock->trouble[0] = '\0';
+	lock_clear_error(lock);
+	lock_clear_trouble(lock);
 	lock->refused = lock->given = false;
 	arm(lock, &lock->release, clock_now() + RELEASE_LIMIT);
 }
@@ -302,7 +305,7 @@ do_end(struct etcdlock *lock, const struct report *report)
 	stop_protocol(lock);
 	/* Of a loss the reason stays. */
 	if (lock->failure == ETCDLOCK_FAILURE_NONE && !lock->contender.lost)
-		lock->error[0] = '\0';
+		lock_clear_error(lock);
 	lock_post(lock, lock->refused ? ETCDLOCK_REFUSED : ETCDLOCK_RELEASED);
 }
 
@@ -343,7 +346,7 @@ do_look(struct etcdlock *lock, const struct report *report)
 static void
 do_plan(struct etcdlock *lock, const struct report *report)
 {
-	plan_refresh(lock, &report->term);
+	plan_refresh(lock, &report->place.term);
 	/* The watch might have missed something (etcd before 3.4.36 could, at a compaction). */
 	lock->ops->look(lock->protocol);
 }
@@ -352,7 +355,7 @@ static void
 do_renew_soon(struct etcdlock *lock, const struct report *report)
 {
 	(void)report;
-	snprintf(lock->trouble, sizeof(lock->trouble), "no memory for a request");
+	lock_set_trouble(lock, strdup("no memory for a request"));
 	arm(lock, &lock->refresh, clock_now() + STUMBLE_PAUSE);
 }
 

@@ -282,5 +282,5 @@ etcdlock_failure(const struct etcdlock *lock)
 const char *
 etcdlock_error(const struct etcdlock *lock)
 {
-	return lock->error;
+	return lock->error == NULL ? "" : lock->error;
 }

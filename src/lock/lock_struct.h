@@ -32,11 +32,12 @@ struct etcdlock {
 
 	enum etcdlock_state state, before; /* BEFORE: until the last event */
 	enum etcdlock_failure failure;
-	char error[768];   /* the first cause */
-	char trouble[640]; /* the last try that failed */
-	bool answered;     /* and what was wrong was the answer */
-	bool refused;      /* RELEASING because it was not acquired */
-	bool given;        /* RELEASING, and others can have it: what is left to do is to clean up */
+	/* Texts; NULL: none. lock_words.h sets them. */
+	char *error;   /* the first cause */
+	char *trouble; /* the last try that failed */
+	bool answered; /* and what was wrong was the answer */
+	bool refused;  /* RELEASING because it was not acquired */
+	bool given;    /* RELEASING, and others can have it: what is left to do is to clean up */
 
 	const struct protocol *ops;
 	void *protocol;

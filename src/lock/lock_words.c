@@ -1,9 +1,60 @@
 #include "lock/lock_words.h"
 
 #include "base/duration.h"
+#include "base/strbuf.h"
 #include "lock/lock_term.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+/* Where memory was short for a text. */
+static char no_memory[] = "no memory for the reason";
+
+/* TEXT is from malloc(), taken; NULL: memory was short for it. */
+static void
+set(char **field, char *text)
+{
+	if (*field != no_memory)
+		free(*field);
+	*field = text == NULL ? no_memory : text;
+}
+
+static void
+clear(char **field)
+{
+	set(field, NULL);
+	*field = NULL;
+}
+
+void
+lock_set_error(struct etcdlock *lock, char *text)
+{
+	set(&lock->error, text);
+}
+
+void
+lock_clear_error(struct etcdlock *lock)
+{
+	clear(&lock->error);
+}
+
+void
+lock_set_trouble(struct etcdlock *lock, char *text)
+{
+	set(&lock->trouble, text);
+}
+
+void
+lock_clear_trouble(struct etcdlock *lock)
+{
+	clear(&lock->trouble);
+}
+
+static const char *
+lock_trouble(const struct etcdlock *lock)
+{
+	return lock->trouble == NULL ? "" : lock->trouble;
+}
 
 void
 lock_say_unreachable(struct etcdlock *lock)
@@ -12,13 +63,14 @@ lock_say_unreachable(struct etcdlock *lock)
 	char span[DURATION_TEXT];
 
 	/* The first try might still be out. */
-	if (lock->trouble[0] == '\0')
-		snprintf(lock->trouble, sizeof(lock->trouble), "%.200s: silence",
-		    endpoints_current(lock->client->session->endpoints)->name);
+	if (lock->trouble == NULL)
+		lock_set_trouble(
+		    lock, str_printf("%.200s: silence", endpoints_current(lock->client->session->endpoints)->name));
 	else if (lock->answered)
 		what = "etcd has not answered as it should for";
-	snprintf(lock->error, sizeof(lock->error), "%s %s: %s", what,
-	    duration_text(lock->contender.timing.connect_ms * NSEC_PER_MSEC, span), lock->trouble);
+	lock_set_error(lock,
+	    str_printf("%s %s: %s", what, duration_text(lock->contender.timing.connect_ms * NSEC_PER_MSEC, span),
+		lock_trouble(lock)));
 }
 
 void
@@ -27,11 +79,11 @@ lock_say_conflict(struct etcdlock *lock)
 	const char *holder = lock->holder == NULL ? "" : lock->holder;
 	char span[DURATION_TEXT];
 
-	snprintf(lock->error, sizeof(lock->error), "held by %s%s%s",
-	    holder[0] != '\0' ? holder : "a client without an id",
-	    lock->contender.timing.wait_ms > 0 ? ", still after " : "",
-	    lock->contender.timing.wait_ms > 0 ? duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span)
-					       : "");
+	lock_set_error(lock,
+	    str_printf("held by %s%s%s", holder[0] != '\0' ? holder : "a client without an id",
+		lock->contender.timing.wait_ms > 0 ? ", still after " : "",
+		lock->contender.timing.wait_ms > 0 ? duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span)
+						   : ""));
 }
 
 void
@@ -39,17 +91,18 @@ lock_say_not_queued(struct etcdlock *lock)
 {
 	char span[DURATION_TEXT];
 
-	snprintf(lock->error, sizeof(lock->error), "%s after %s%s%s",
-	    lock->before == ETCDLOCK_WAITING ? "no word from etcd" : "not in the queue",
-	    duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span), lock->trouble[0] ? ": " : "",
-	    lock->trouble);
+	lock_set_error(lock,
+	    str_printf("%s after %s%s%s", lock->before == ETCDLOCK_WAITING ? "no word from etcd" : "not in the queue",
+		duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span), lock->trouble != NULL ? ": " : "",
+		lock_trouble(lock)));
 }
 
 void
 lock_say_unreleased(struct etcdlock *lock, nsec left)
 {
-	snprintf(lock->error, sizeof(lock->error), "not released, its lease ends by itself within %llds: %s",
-	    (long long)((left + NSEC_PER_SEC - 1) / NSEC_PER_SEC), lock->trouble);
+	lock_set_error(lock,
+	    str_printf("not released, its lease ends by itself within %llds: %s",
+		(long long)((left + NSEC_PER_SEC - 1) / NSEC_PER_SEC), lock_trouble(lock)));
 }
 
 void
@@ -57,10 +110,11 @@ lock_say_not_renewed(struct etcdlock *lock)
 {
 	char span[DURATION_TEXT];
 
-	if (lock->error[0] != '\0')
+	if (lock->error != NULL)
 		return;
-	snprintf(lock->error, sizeof(lock->error), "the lease of %s could not be renewed in time%s%s",
-	    duration_text(lock->term.ttl, span), lock->trouble[0] ? ": " : "", lock->trouble);
+	lock_set_error(lock,
+	    str_printf("the lease of %s could not be renewed in time%s%s", duration_text(lock->term.ttl, span),
+		lock->trouble != NULL ? ": " : "", lock_trouble(lock)));
 }
 
 void
@@ -75,5 +129,5 @@ lock_say_doubt(void *arg)
 	lock->doubt_said = true;
 	log_msg(&lock->client->session->log, LEVEL_WARNING, "lock %.200s: not renewed for %s, and given up in %s: %s",
 	    lock->key, duration_text(clock_elapsed(&lock->term.sent), since), duration_text(left > 0 ? left : 0, until),
-	    lock->trouble);
+	    lock_trouble(lock));
 }

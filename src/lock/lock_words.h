@@ -4,6 +4,16 @@
 
 #include "lock/lock_struct.h"
 
+/* The cause of what has become of the lock is TEXT (from malloc(), taken; NULL: memory was short for it). */
+void lock_set_error(struct etcdlock *lock, char *text);
+void lock_clear_error(struct etcdlock *lock);
+
+/* Likewise, a try has failed for the reason TEXT. */
+void lock_set_trouble(struct etcdlock *lock, char *text);
+
+/* No try has failed since the last success. */
+void lock_clear_trouble(struct etcdlock *lock);
+
 /* Into ERROR: no endpoint was of use within the connect timeout. */
 void lock_say_unreachable(struct etcdlock *lock);
 

@@ -7,7 +7,8 @@ static void
 post_a_renewal(void *arg)
 {
 	(void)arg;
-	post((struct report){ .kind = REPORT_RENEWED, .term = { .sent = clock_moment(), .ttl = 60 * NSEC_PER_SEC } });
+	post((struct report){
+	    .kind = REPORT_RENEWED, .place.term = { .sent = clock_moment(), .ttl = 60 * NSEC_PER_SEC } });
 }
 
 /* What was answered before the deadline is known when its timer fires, though that is late. */

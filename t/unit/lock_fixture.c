@@ -206,7 +206,7 @@ report_vanished(enum vanish how)
 void
 report_renewed(const struct lease_term *term)
 {
-	report((struct report){ .kind = REPORT_RENEWED, .term = *term });
+	report((struct report){ .kind = REPORT_RENEWED, .place.term = *term });
 }
 
 void

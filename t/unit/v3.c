@@ -277,7 +277,7 @@ a_renewal_moves_the_key(void **state)
 	assert_non_null(strstr(http_body(http_find("/v3/kv/txn")), "\"ignore_value\":true"));
 	assert_false(http_is_out("revoke"));
 	http_answer(http_find("/v3/kv/txn"), 200, "{" HEADER ",\"succeeded\":true}", 6);
-	assert_int_equal(reported(REPORT_RENEWED)->term.sent.boot, clock_now());
+	assert_int_equal(reported(REPORT_RENEWED)->place.term.sent.boot, clock_now());
 	/* Only now the old one goes. */
 	assert_int_equal(strtoll(strstr(http_body(http_find("revoke")), ":\"") + 2, NULL, 10), first);
 	http_answer(http_find("revoke"), 200, "{" HEADER "}", 7);

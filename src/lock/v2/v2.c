@@ -113,7 +113,7 @@ v2_renew(void *arg, bool firm)
 
 	(void)firm;
 	if (v2->created == 0)
-		v2_report(v2, (struct report){ .kind = REPORT_RENEWED, .term = none });
+		v2_report(v2, (struct report){ .kind = REPORT_RENEWED, .place.term = none });
 	/* Nothing holds a renewal up, but a read that is to tell whether the last one has worked: it renews then. */
 	else if (idle && !(v2->ambiguous && (v2->read_wanted || call_active(&v2->read))))
 		v2_want_change(v2, V2_STEP_REFRESH);

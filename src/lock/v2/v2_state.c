@@ -54,7 +54,7 @@ void
 v2_report_renewed(struct v2 *v2, struct moment sent)
 {
 	v2->term = (struct lease_term){ .sent = sent, .ttl = v2->ttl };
-	v2_report(v2, (struct report){ .kind = REPORT_RENEWED, .term = v2->term });
+	v2_report(v2, (struct report){ .kind = REPORT_RENEWED, .place.term = v2->term });
 	/* The TTL that was asked for might not be the lock's any more. */
 	if (v2->ttl != v2_lock_ttl(v2))
 		v2_want_change(v2, V2_STEP_REFRESH);
@@ -117,7 +117,7 @@ void
 v2_trouble(struct v2 *v2, const struct call_trouble *trouble)
 {
 	/* A poll at an endpoint that does not answer might be silent for the same reason. */
-	if (attempt_is_out(&v2->wait) && trouble->endpoint == v2->wait.spec.endpoint) {
+	if (attempt_is_out(&v2->wait) && trouble->endpoint == v2->wait.endpoint) {
 		v2->poll_wanted = true;
 		v2_wake(v2);
 	}

@@ -208,7 +208,7 @@ on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 		v3->step = V3_STEP_RENEW_MOVE;
 	else /* the TTL might have been changed meanwhile */
 		v3->step = v3->asked_s != v3->contender->timing.ttl_s ? V3_STEP_RENEW : V3_STEP_NONE;
-	v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .term = v3->kept });
+	v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = v3->kept });
 }
 
 static enum call_verdict
@@ -262,7 +262,7 @@ on_kept_alive(struct v3 *v3, const struct verdict *verdict, char text[CALL_TEXT]
 	v3->step = V3_STEP_NONE;
 	/* Sent as a waiter, answered to a holder, who lives on first TTLs. */
 	if (v3->goal != GOAL_HOLD || v3_on_keepalives(v3))
-		v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .term = term });
+		v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = term });
 	return CALL_DONE;
 }
 
