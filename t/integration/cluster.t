@@ -87,6 +87,8 @@ sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0
 
 {
     my $real = etcd_endpoint();
+    # Leases that are long against the elections and the stalls of a loaded machine; so all at the same time.
+    my @pairs;
     for my $bad (
         ['dead' => '127.0.0.1:' . free_port()],
         ['silent' => fake_server(sub { return undef })],
@@ -95,11 +97,17 @@ sub settled { return wait_until(sub { keys_left($key) == 0 && leases_left() == 0
         ['without a leader' => fake_server(sub { json('{"message":"etcdserver: no leader","code":14}', '503 x') })],
     ) {
         my ($name, $endpoint) = @$bad;
-        my $file = "$dir/bad" . ++$count;
-        my $owner = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', $key, '-t', 3, '--', 'sh', '-c', "echo on > $file; sleep 6; exit 42"]);
-        my $tight = start([$locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}", '-k', "$key-tight", '-t', 4, '-r', 2, '-g', '1.1', '--', 'sh', '-c', 'sleep 6; exit 43']);
-        is finish($owner, 20), 42, "beside one that is $name: two leases long, nothing is lost" or diag $owner->{stderr};
-        is finish($tight, 20), 43, 'nor with a tight schedule' or diag $tight->{stderr};
+        my @to = ($locker, '-e', "$endpoint,127.0.0.1:$members[0]{port}");
+        my $own = "$key-bad" . ++$count;
+        push @pairs, {
+            name => $name,
+            owner => start([@to, '-k', $own, '-t', 8, '--', 'sh', '-c', 'sleep 17; exit 42']),
+            tight => start([@to, '-k', "$own-tight", '-t', 10, '-r', 5, '-g', '2.9', '--', 'sh', '-c', 'sleep 17; exit 43']),
+        };
+    }
+    for my $pair (@pairs) {
+        is finish($pair->{owner}, 30), 42, "beside one that is $pair->{name}: two leases long, nothing is lost" or diag $pair->{owner}{stderr};
+        is finish($pair->{tight}, 30), 43, 'nor with a tight schedule' or diag $pair->{tight}{stderr};
     }
     ok settled(), 'nothing is left';
 }
