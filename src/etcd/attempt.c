@@ -61,7 +61,8 @@ heed_path(const struct attempt *attempt, struct verdict *verdict)
 static void
 heed_token(const struct attempt *attempt, bool closed, struct verdict *verdict)
 {
-	bool blamed = verdict->kind == VERDICT_UNAUTHENTICATED || (closed && attempt->api == ETCD_V3);
+	bool blamed =
+	    verdict->kind == VERDICT_UNAUTHENTICATED || (closed && attempt->api == ETCD_V3 && attempt->repeatable);
 
 	if (blamed && credentials_reject(attempt->session->credentials, attempt->serial))
 		verdict->kind = VERDICT_TOKEN;
@@ -121,6 +122,7 @@ attempt_start(struct attempt *attempt, struct session *session, const struct att
 		.arg = spec->arg,
 		.api = spec->api,
 		.aside = spec->aside,
+		.repeatable = !spec->once && spec->on_data == NULL,
 		.beta = session->beta,
 		.sent_at = clock_moment() };
 	request.url = url;

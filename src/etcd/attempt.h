@@ -41,6 +41,7 @@ struct attempt {
 	void *arg;
 	enum etcd_api api;
 	bool aside;
+	bool repeatable; /* neither a stream nor something that is sent once */
 	bool beta;       /* it went to /v3beta, if to v3 at all */
 	unsigned serial; /* of the credentials that went with it; 0: none did */
 	struct moment sent_at;

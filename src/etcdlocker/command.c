@@ -256,6 +256,12 @@ command_lock_lost(struct command *command)
 }
 
 void
+command_lock_held(struct command *command)
+{
+	command->lost_at = 0;
+}
+
+void
 command_kill(struct command *command)
 {
 	pinger_quiet(&command->pinger);

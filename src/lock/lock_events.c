@@ -69,6 +69,10 @@ lock_events_post(struct lock_events *events, const struct report *report)
 			report_free(&own);
 			return;
 		}
+		/* The mark, and then the end of the same key, which does not tell of it any more. */
+		if (own.kind == REPORT_VANISHED && queued->how == VANISH_RELEASED &&
+		    queued->generation == own.generation)
+			own.how = VANISH_RELEASED;
 		report_free(queued);
 		take_out(events, i);
 		break;

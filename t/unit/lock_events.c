@@ -109,6 +109,20 @@ the_table_is_complete(void **state)
 		}
 }
 
+/* The key ahead was marked; its end, told in the same moment without what it was before, takes nothing back. */
+static void
+a_release_stays_one(void **state)
+{
+	struct report next;
+
+	(void)state;
+	post((struct report){ .kind = REPORT_VANISHED, .how = VANISH_RELEASED });
+	post((struct report){ .kind = REPORT_VANISHED, .how = VANISH_UNKNOWN });
+	assert_true(lock_events_next(&lock->events, &next));
+	assert_int_equal(next.how, VANISH_RELEASED);
+	assert_false(lock_events_next(&lock->events, &next));
+}
+
 static void
 everything_has_a_name(void **state)
 {
@@ -129,6 +143,7 @@ main(void)
 		WITH_LOCK(a_loss_that_is_queued_beats_the_start),
 		WITH_LOCK(a_report_of_an_older_generation_is_dropped),
 		WITH_LOCK(reports_are_queued_once),
+		WITH_LOCK(a_release_stays_one),
 	};
 
 	return RUN_UNITS(tests);

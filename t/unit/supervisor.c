@@ -200,6 +200,7 @@ note_line(void *arg, int level, const char *line)
 }
 
 static int lifeline[2];
+static bool relocks; /* the next run has --relock */
 static void (*next)(int step);
 
 static void
@@ -235,6 +236,7 @@ run_through(void (*steps)(int step), enum restart restart)
 		.conflict_code = 1,
 		.notify_fd = -1,
 		.restart = restart,
+		.relock = relocks,
 		.config = etcdlock_config_new() };
 	const struct logger log = { .write = note_line, .threshold = LEVEL_DEBUG };
 	struct deadman deadman = { .shared = &page };
@@ -479,6 +481,55 @@ a_failed_job_is_started_again(void **state)
 	assert_int_equal(run_through(fails_once, RESTART_ON_FAILURE), 0);
 }
 
+/* It ends, and its lock is found lost while it is released; then the lock is acquired once more. */
+static void
+is_lost_while_released(int step)
+{
+	if (step < 3 && !begin(step))
+		return;
+	switch (step) {
+	case 2:
+		keeper_says((struct keeper_news){ .what = KEEPER_ENDED, .status = 1 << 8, .emptied = true });
+		assert_int_equal(fake.unlocks, 1);
+		fake.error = "its key is gone";
+		lock_says(ETCDLOCK_DROPPED);
+		fake.error = "";
+		lock_says(ETCDLOCK_RELEASED);
+		break;
+	case 3:
+		fake_loop_advance(3600 * NSEC_PER_SEC);
+		assert_int_equal(fake.locks, 2);
+		fake.deadline = clock_now() + 3600 * NSEC_PER_SEC;
+		lock_says(ETCDLOCK_ACQUIRED);
+		break;
+	case 4:
+		keeper_says((struct keeper_news){ .what = KEEPER_STARTED, .pid = 201 });
+		a_signal_comes(SIGTERM);
+		break;
+	case 5:
+		/* It takes long to die: the lock is ours, and is kept as long as that takes. */
+		for (int second = 0; second < 60; second++)
+			fake_loop_advance(NSEC_PER_SEC);
+		assert_true(orders.kills > 0);
+		assert_int_equal(fake.unlocks, 1);
+		keeper_says((struct keeper_news){ .what = KEEPER_EMPTIED });
+		assert_int_equal(fake.unlocks, 2);
+		lock_says(ETCDLOCK_RELEASED);
+		break;
+	default:
+		fail_msg("it does not end");
+	}
+}
+
+static void
+an_earlier_loss_says_nothing_of_this_lock(void **state)
+{
+	(void)state;
+	relocks = true;
+	assert_int_equal(run_through(is_lost_while_released, RESTART_NEVER), 128 + SIGTERM);
+	relocks = false;
+}
+
 static void
 loses_its_keeper(int step)
 {
@@ -512,6 +563,7 @@ main(void)
 		cmocka_unit_test(a_conflict_starts_nothing),
 		cmocka_unit_test(a_start_that_comes_too_late_is_lost),
 		cmocka_unit_test(a_failed_job_is_started_again),
+		cmocka_unit_test(an_earlier_loss_says_nothing_of_this_lock),
 		cmocka_unit_test(without_a_keeper_it_is_over),
 	};
 

@@ -67,6 +67,7 @@ v3_join(void *arg)
 	struct v3 *v3 = arg;
 
 	turn_to(v3, GOAL_QUEUE);
+	v3->reported = false;
 	v3_lease_turn(v3, V3_STEP_JOIN);
 }
 

@@ -31,7 +31,11 @@ part(struct v3 *v3, enum v3_parting parting)
 	char *body = parting == V3_PARTING_MARK ? v3_encode_mark(&v3->names, v3->create_revision)
 						: v3_encode_delete(&v3->names, v3->create_revision);
 
-	v3->parting = v3_call(v3, &v3->depart, "/v3/kv/txn", body) == 0 ? parting : V3_PARTING_NONE;
+	v3->depart.mark = v3->revision;
+	v3->parting = V3_PARTING_NONE;
+	/* Not reported: without it the way goes on, and what is left ends with its lease. */
+	if (call_start(&v3->depart, "/v3/kv/txn", body, v3_try_limit(v3)) == 0)
+		v3->parting = parting;
 	return v3->parting != V3_PARTING_NONE;
 }
 
