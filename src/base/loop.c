@@ -12,9 +12,9 @@ struct loop {
 	pid_t owner; /* the process that made it: a forked child has the same timerfd */
 	int timer_fd;
 	struct loop_event *timer_event;
-	struct event *tasks_event; /* for what is posted while no callback of ours is on the stack */
-	struct timer *earliest;    /* root of the pairing heap */
-	nsec programmed;           /* what the timerfd is set to; NSEC_NEVER: not set */
+	struct loop_event *tasks_event; /* for what is posted while no callback of ours is on the stack */
+	struct timer *earliest;         /* root of the pairing heap */
+	nsec programmed;                /* what the timerfd is set to; NSEC_NEVER: not set */
 	struct tasks tasks;
 	bool *freed; /* while a callback is on the stack: set when it frees the loop; else NULL */
 };
@@ -44,17 +44,13 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	event.loop->freed = NULL;
 }
 
+/* Tasks run behind every callback, so behind this one. */
 static void
-on_tasks(evutil_socket_t fd, short what, void *arg)
+on_posted(int fd, short what, void *arg)
 {
-	struct loop *loop = arg;
-	bool freed = false;
-
 	(void)fd;
 	(void)what;
-	loop->freed = &freed;
-	tasks_run(&loop->tasks);
-	loop->freed = NULL;
+	(void)arg;
 }
 
 void
@@ -64,7 +60,7 @@ task_post(struct loop *loop, struct task *task)
 		return;
 	tasks_add(&loop->tasks, task);
 	if (loop->freed == NULL)
-		event_active(loop->tasks_event, EV_READ, 0);
+		loop_event_activate(loop->tasks_event);
 }
 
 void
@@ -248,10 +244,9 @@ loop_new(struct event_base *base, const char **what)
 	if (loop->timer_fd == -1)
 		goto fail;
 	failed = "event_new";
-	loop->tasks_event = event_new(loop->base, -1, EV_PERSIST, on_tasks, loop);
+	loop->tasks_event = loop_event(loop, -1, 0, PRIORITY_DEADLINE, on_posted, NULL);
 	if (loop->tasks_event == NULL)
 		goto fail;
-	event_priority_set(loop->tasks_event, PRIORITY_DEADLINE);
 	failed = "event_add";
 	loop->timer_event = loop_watch(loop, loop->timer_fd, EV_READ, PRIORITY_DEADLINE, on_timer_fd, loop);
 	if (loop->timer_event == NULL)
@@ -277,8 +272,7 @@ loop_free(struct loop *loop)
 	/* In a child that was forked this would take it out of its parent's epoll(7). */
 	if (loop->timer_event != NULL && loop_is_ours(loop))
 		loop_event_free(loop->timer_event);
-	if (loop->tasks_event != NULL)
-		event_free(loop->tasks_event);
+	loop_event_free(loop->tasks_event);
 	if (loop->timer_fd != -1)
 		close(loop->timer_fd);
 	if (loop->owns_base && loop->base != NULL)

@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool
-is_v3_path(const char *path)
-{
-	return strncmp(path, "/v3/", strlen("/v3/")) == 0;
-}
-
 static void
 classify(const struct attempt *attempt, const struct http_response *response, struct verdict *verdict)
 {
@@ -57,12 +51,13 @@ heed_path(const struct attempt *attempt, struct verdict *verdict)
 		verdict->kind = VERDICT_TRANSIENT;
 }
 
-/* Some releases of etcd crash in the handler of a request whose token is not good, in place of saying so. */
+/* Some releases of etcd crash in the handler of a request whose token is not good, in place of saying so. Where the
+ * request is not repeated, a connection that was closed says nothing. */
 static void
 heed_token(const struct attempt *attempt, bool closed, struct verdict *verdict)
 {
-	bool blamed =
-	    verdict->kind == VERDICT_UNAUTHENTICATED || (closed && attempt->api == ETCD_V3 && attempt->repeatable);
+	bool crashed = closed && attempt->api == ETCD_V3 && !attempt->once && attempt->on_data == NULL;
+	bool blamed = crashed || verdict->kind == VERDICT_UNAUTHENTICATED;
 
 	if (blamed && credentials_reject(attempt->session->credentials, attempt->serial))
 		verdict->kind = VERDICT_TOKEN;
@@ -94,7 +89,7 @@ on_data(void *arg, const char *bytes, size_t len)
 int
 attempt_start(struct attempt *attempt, struct session *session, const struct attempt_spec *spec)
 {
-	const bool beta = session->beta && is_v3_path(spec->path);
+	const bool beta = session->beta && spec->api == ETCD_V3;
 	struct http_spec request = { .unix_socket = spec->endpoint->unix_socket,
 		.connect_to = spec->endpoint->connect_to,
 		.avoid = &spec->endpoint->avoid,
@@ -122,8 +117,8 @@ attempt_start(struct attempt *attempt, struct session *session, const struct att
 		.arg = spec->arg,
 		.api = spec->api,
 		.aside = spec->aside,
-		.repeatable = !spec->once && spec->on_data == NULL,
-		.beta = session->beta,
+		.once = spec->once,
+		.beta = beta,
 		.sent_at = clock_moment() };
 	request.url = url;
 	if (!spec->anonymous)

@@ -13,7 +13,7 @@ enum etcd_api { ETCD_V3, ETCD_V2 };
 struct attempt_spec {
 	enum etcd_api api;
 	const char *method; /* static; NULL: POST with BODY */
-	const char *path;   /* this and BODY are copied */
+	const char *path;   /* of v3: /v3/...; this and BODY are copied */
 	const char *body;
 	struct endpoint *endpoint;
 	bool anonymous;                 /* it does not say who we are */
@@ -41,7 +41,7 @@ struct attempt {
 	void *arg;
 	enum etcd_api api;
 	bool aside;
-	bool repeatable; /* neither a stream nor something that is sent once */
+	bool once;
 	bool beta;       /* it went to /v3beta, if to v3 at all */
 	unsigned serial; /* of the credentials that went with it; 0: none did */
 	struct moment sent_at;

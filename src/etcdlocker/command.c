@@ -252,13 +252,9 @@ kill_once(struct command *command)
 void
 command_lock_lost(struct command *command)
 {
-	command->lost_at = clock_now();
-}
-
-void
-command_lock_held(struct command *command)
-{
-	command->lost_at = 0;
+	/* Where nothing of COMMAND is left, a loss means nothing to it: the next start is under another acquisition. */
+	if (command->begun)
+		command->lost_at = clock_now();
 }
 
 void

@@ -68,9 +68,6 @@ void command_kill(struct command *command);
 /* The lock is lost: nothing keeps others from starting theirs. */
 void command_lock_lost(struct command *command);
 
-/* The lock is ours, whatever was before. */
-void command_lock_held(struct command *command);
-
 /* Nothing of it is left: as before its start, and the terminal is ours again. */
 void command_reset(struct command *command);
 

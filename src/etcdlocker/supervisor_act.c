@@ -23,9 +23,6 @@ void
 supervisor_guard_until(struct supervisor *sup, nsec deadline)
 {
 	sup->deadline = deadline;
-	/* A loss that was told late, while we released, says nothing of the lock that was acquired since. */
-	if (deadline != 0)
-		command_lock_held(&sup->command);
 	supervisor_guard(sup);
 }
 

@@ -29,6 +29,13 @@ enum goal {
 	GOAL_RELEASE  /* that nothing of ours is left in etcd */
 };
 
+/* True while the lock might be ours, or our place is to be given up: then nothing that etcd refuses is final. */
+static inline bool
+goal_is_persistent(enum goal goal)
+{
+	return goal == GOAL_HOLD || goal == GOAL_RELEASE || goal == GOAL_RECLAIM;
+}
+
 /* A lease as it is counted: from the moment its grant (or with keepalives its last renewal) was sent. */
 struct lease_term {
 	struct moment sent;

@@ -18,6 +18,15 @@ report_text(const struct report *report)
 	return report->text == NULL ? "no memory for the reason" : report->text;
 }
 
+struct report
+report_of_trouble(const struct call_trouble *trouble)
+{
+	return (struct report){ .kind = REPORT_TROUBLE,
+		.text = strdup(trouble->text),
+		.answered = trouble->answered,
+		.hopeless = trouble->hopeless };
+}
+
 void
 lock_events_init(struct lock_events *events, struct loop *loop, void (*run)(void *arg), void *arg)
 {

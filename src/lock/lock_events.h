@@ -9,6 +9,7 @@
 #define LOCK_LOCK_EVENTS_H
 
 #include "base/loop.h"
+#include "etcd/call.h"
 #include "lock/contender.h"
 #include "lock/etcdlock.h"
 
@@ -70,6 +71,9 @@ void lock_events_post_result(struct lock_events *events, struct lock_result *res
 bool lock_events_next(struct lock_events *events, struct report *report);
 
 void report_free(struct report *report);
+
+/* A report of TROUBLE, of no generation yet. */
+struct report report_of_trouble(const struct call_trouble *trouble);
 
 /* Its text, or that there was no memory for it. */
 const char *report_text(const struct report *report);

@@ -10,20 +10,20 @@
 /* Where memory was short for a text. */
 static char no_memory[] = "no memory for the reason";
 
+static void
+clear(char **field)
+{
+	if (*field != no_memory)
+		free(*field);
+	*field = NULL;
+}
+
 /* TEXT is from malloc(), taken; NULL: memory was short for it. */
 static void
 set(char **field, char *text)
 {
-	if (*field != no_memory)
-		free(*field);
+	clear(field);
 	*field = text == NULL ? no_memory : text;
-}
-
-static void
-clear(char **field)
-{
-	set(field, NULL);
-	*field = NULL;
 }
 
 void

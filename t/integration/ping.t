@@ -7,7 +7,8 @@ use Test::More;
 etcd_need();
 etcd_start();
 my $source = $ENV{SOURCE_DIR};
-my @fast = ('-t', 3, '-r', '400ms', '-g', '300ms');
+# Pings are what this is about: the TTL is so long that an etcd that stalls for seconds costs no lock.
+my @fast = ('-t', 8, '-r', '400ms', '-g', '300ms');
 my @at_once = ('--ping-start', '3s');
 my $count = 0;
 
@@ -65,7 +66,7 @@ SKIP: {
             $case->('disconnect', 4, qr/the command has closed its end of the channel$/),
         );
         check(
-            $case->('blocked', 4, qr/the command did not answer ping 3 within 3s$/), $case->('deaf', 4, $no_answer, @at_once),
+            $case->('blocked', 4, qr/the command did not answer ping 3 within 8s$/), $case->('deaf', 4, $no_answer, @at_once),
             $case->('loads', 4, $no_answer, @at_once), $case->('loads', 7, undef, '--ping-start', '10s'),
             $case->('long', 4, qr/the command sent a line of more than 1 MiB$/),
             $case->('garbage', 4, qr/the command sent 'rubbish' to answer ping 1$/),
@@ -116,7 +117,7 @@ for my $language (['sh', 'sh', $worker], system('python3 --version > /dev/null 2
         return begin("$name, $case", $code, $said, ['--ping', @options], @start, $case);
     };
     check(
-        $case->('happy', 7), $case->('exits', 5), $case->('blocked', 4, qr/the command did not answer ping 2 within 3s$/),
+        $case->('happy', 7), $case->('exits', 5), $case->('blocked', 4, qr/the command did not answer ping 2 within 8s$/),
         $case->('wrong', 4, qr/the command answered with pong 1\d* to ping 1$/),
         $case->('odd', 4, qr/the command sent 'nonsense' to answer ping 1$/),
         $case->('disconnect', 4, qr/the command has closed its end of the channel$/),
@@ -136,7 +137,7 @@ for my $language (['sh', 'sh', $worker], system('python3 --version > /dev/null 2
 
 {
     # A command that never reads: the pipe fills up, and nothing waits for it.
-    my $owner = start_locker(['-k', '/ping/full', '-t', 3, '-r', '400ms', '--ping', '--', 'sleep', 60]);
+    my $owner = start_locker(['-k', '/ping/full', @fast, '--ping', '--', 'sleep', 60]);
     my $key = '';
     ok wait_until(sub { ($key) = keys_left('/ping/full'); $key }, 10), 'held';
     is finish($owner), 4, 'silence: 4';
@@ -151,8 +152,8 @@ my $notify = sub {
 };
 check(
     $notify->('happy', 7, undef, 'for (1 .. 10) { say_it("WATCHDOG=1\nSTATUS=well"); sleep 0.4 } exit 7'),
-    $notify->('its period', 0, undef, 'say_it("WATCHDOG=1"); exit($ENV{WATCHDOG_USEC} != 3000000 || exists $ENV{WATCHDOG_PID})'),
-    $notify->('blocked', 4, qr/the command did not say WATCHDOG=1 within 3s$/, 'say_it("WATCHDOG=1"); sleep 60'),
+    $notify->('its period', 0, undef, 'say_it("WATCHDOG=1"); exit($ENV{WATCHDOG_USEC} != 8000000 || exists $ENV{WATCHDOG_PID})'),
+    $notify->('blocked', 4, qr/the command did not say WATCHDOG=1 within 8s$/, 'say_it("WATCHDOG=1"); sleep 60'),
     $notify->('trigger', 4, qr/the command said WATCHDOG=trigger$/, 'say_it("READY=1\nWATCHDOG=trigger"); sleep 60'),
     $notify->('deaf', 4, qr/the command did not say WATCHDOG=1 within 3s$/, 'say_it("READY=1"); sleep 60', @at_once),
     $notify->('loads', 7, undef, 'sleep 4; say_it("WATCHDOG=1"); exit 7', '--ping-start', '10s'),

@@ -106,6 +106,17 @@ answer_look(int revision, const struct kv *kv)
 	http_answer(http_find("/v3/kv/range"), 200, "{" HEADER ",\"kvs\":[%s]}", revision, text);
 }
 
+/* A move was not made, for our key is KV at revision 6. */
+static void
+answer_guard_failed(const struct kv *kv)
+{
+	char text[256];
+
+	print_kv(text, sizeof(text), kv);
+	http_answer(
+	    http_find("/v3/kv/txn"), 200, "{" HEADER ",\"responses\":[{\"response_range\":{\"kvs\":[%s]}}]}", 6, text);
+}
+
 /* --- in the queue --- */
 
 static void
@@ -287,7 +298,6 @@ a_renewal_moves_the_key(void **state)
 static void
 a_move_whose_answer_was_lost_is_recognised(void **state)
 {
-	char text[256];
 	struct kv moved;
 
 	(void)state;
@@ -299,16 +309,13 @@ a_move_whose_answer_was_lost_is_recognised(void **state)
 	reported(REPORT_TROUBLE);
 	fake_loop_advance(NSEC_PER_SEC);
 	moved = own(5, 6, lease);
-	print_kv(text, sizeof(text), &moved);
-	http_answer(
-	    http_find("/v3/kv/txn"), 200, "{" HEADER ",\"responses\":[{\"response_range\":{\"kvs\":[%s]}}]}", 6, text);
+	answer_guard_failed(&moved);
 	reported(REPORT_RENEWED);
 }
 
 static void
 a_move_that_somebody_else_made_is_a_loss(void **state)
 {
-	char text[256];
 	struct kv moved;
 
 	(void)state;
@@ -317,9 +324,7 @@ a_move_that_somebody_else_made_is_a_loss(void **state)
 	fake_loop_run();
 	answer_grant(5);
 	moved = own(5, 6, 1234);
-	print_kv(text, sizeof(text), &moved);
-	http_answer(
-	    http_find("/v3/kv/txn"), 200, "{" HEADER ",\"responses\":[{\"response_range\":{\"kvs\":[%s]}}]}", 6, text);
+	answer_guard_failed(&moved);
 	reported(REPORT_KEY_GONE);
 	assert_int_equal(http_out(), 0);
 }

@@ -87,11 +87,9 @@ v2_report_released(struct v2 *v2)
 enum call_verdict
 v2_other_answer(struct v2 *v2, const struct verdict *verdict, char text[CALL_TEXT])
 {
-	bool refused = verdict->kind == VERDICT_REFUSED || verdict->kind == VERDICT_UNAUTHENTICATED;
-	bool persistent = v2->goal == GOAL_HOLD || v2->goal == GOAL_RELEASE || v2->goal == GOAL_RECLAIM;
-
 	/* The password might have been changed since it was good. */
-	if (!refused || persistent || (verdict->kind == VERDICT_UNAUTHENTICATED && v2->reported))
+	if (!verdict_is_refusal(verdict) || goal_is_persistent(v2->goal) ||
+	    (verdict->kind == VERDICT_UNAUTHENTICATED && v2->reported))
 		return CALL_RETRY;
 	v2->goal = GOAL_NONE;
 	v2_report(v2, (struct report){ .kind = REPORT_REFUSED, .text = strdup(text) });
@@ -121,9 +119,5 @@ v2_trouble(struct v2 *v2, const struct call_trouble *trouble)
 		v2->poll_wanted = true;
 		v2_wake(v2);
 	}
-	v2_report(v2,
-	    (struct report){ .kind = REPORT_TROUBLE,
-		.text = strdup(trouble->text),
-		.answered = trouble->answered,
-		.hopeless = trouble->hopeless });
+	v2_report(v2, report_of_trouble(trouble));
 }

@@ -60,11 +60,7 @@ v3_trouble(struct v3 *v3, const struct call_trouble *trouble)
 		v3->watch.reopen_delay = 0;
 		v3_wake(v3);
 	}
-	v3_report(v3,
-	    (struct report){ .kind = REPORT_TROUBLE,
-		.text = strdup(trouble->text),
-		.answered = trouble->answered,
-		.hopeless = trouble->hopeless });
+	v3_report(v3, report_of_trouble(trouble));
 }
 
 bool
@@ -113,10 +109,4 @@ v3_want_look(struct v3 *v3)
 		return;
 	v3->look_wanted = true;
 	v3_wake(v3);
-}
-
-bool
-v3_is_persistent(const struct v3 *v3)
-{
-	return v3->goal == GOAL_HOLD || v3->goal == GOAL_RELEASE || v3->goal == GOAL_RECLAIM;
 }

@@ -115,7 +115,7 @@ static enum call_verdict
 on_refusal(struct v3 *v3, enum verdict_kind kind, char text[CALL_TEXT])
 {
 	client_explain(v3->session, v3->contender->key, text, CALL_TEXT);
-	if (v3_is_persistent(v3) || (kind == VERDICT_NO_SPACE && v3->held != NULL))
+	if (goal_is_persistent(v3->goal) || (kind == VERDICT_NO_SPACE && v3->held != NULL))
 		return CALL_RETRY;
 	v3_refused(v3, text);
 	return CALL_DONE;

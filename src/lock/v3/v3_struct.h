@@ -147,9 +147,6 @@ void v3_lost_key(struct v3 *v3, const struct v3_kv *kv);
 /* A look is wanted, after what is known now. */
 void v3_want_look(struct v3 *v3);
 
-/* True while the lock might be ours, or our place is to be given up: then nothing that etcd refuses is final. */
-bool v3_is_persistent(const struct v3 *v3);
-
 /* --- v3_store.c: what an answer proves --- */
 
 void v3_store_init(struct v3 *v3);
