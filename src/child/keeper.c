@@ -32,7 +32,7 @@
 #define PAUSE_LAST_MS 500
 
 struct process {
-	const struct keeper_setup *setup;
+	struct keeper_setup setup;
 	char **argv;
 	int socket, child_fd;
 	pid_t leader;          /* COMMAND, until it is reaped; 0 */
@@ -47,9 +47,6 @@ struct process {
 	int pause_ms;          /* until the next round, where nothing dies */
 	char message[KEEPER_MESSAGE];
 };
-
-/* Memory that nobody touches is not there. */
-static struct process the_keeper;
 
 static void
 tell(const struct process *keeper, struct keeper_news news)
@@ -92,7 +89,7 @@ is_wanted(const struct process *keeper, int number)
 	struct pollfd supervisor = { .fd = keeper->socket, .events = POLLIN };
 
 	return poll(&supervisor, 1, 0) >= 0 && (supervisor.revents & POLLHUP) == 0 &&
-	    keeper->setup->may_start(keeper->setup->arg, number);
+	    keeper->setup.may_start(keeper->setup.arg, number);
 }
 
 static void
@@ -100,14 +97,14 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 {
 	struct spawn_pass pass[2];
 	struct spawn spawn = { .argv = keeper->argv,
-		.signals = keeper->setup->signals,
+		.signals = keeper->setup.signals,
 		.cgroup = take(received, order->has_cgroup),
 		.tty = take(received, order->has_tty),
 		.pass = pass,
 		.pass_count = order->pass_count,
-		.leader = keeper->setup->leader,
+		.leader = keeper->setup.leader,
 		.pace = &keeper->pace,
-		.failure = keeper->setup->failure };
+		.failure = keeper->setup.failure };
 	char *changes[ENVIRONMENT_CHANGES], *at = keeper->message + sizeof(*order), *end = keeper->message + len;
 	char **environment;
 	bool complete = true; /* no descriptor is missing */
@@ -138,17 +135,17 @@ start_command(struct process *keeper, const struct keeper_order *order, size_t l
 		pid = spawn_start(&spawn);
 	}
 	if (pid == -1)
-		*keeper->setup->failure = (struct spawn_failure){ .stage = SPAWN_PROCESS, .errnum = errno };
+		*keeper->setup.failure = (struct spawn_failure){ .stage = SPAWN_PROCESS, .errnum = errno };
 	free(environment);
 	keeper->busy = true;
-	if (keeper->setup->failure->errnum != 0) {
-		atomic_store(keeper->setup->leader, 0);
-		tell(keeper, (struct keeper_news){ .what = KEEPER_FAILED, .failure = *keeper->setup->failure });
+	if (keeper->setup.failure->errnum != 0) {
+		atomic_store(keeper->setup.leader, 0);
+		tell(keeper, (struct keeper_news){ .what = KEEPER_FAILED, .failure = *keeper->setup.failure });
 		return;
 	}
 	keeper->leader = pid;
 	tell(keeper, (struct keeper_news){ .what = KEEPER_STARTED, .pid = pid });
-	if (!keeper->setup->once)
+	if (!keeper->setup.once)
 		return;
 	descriptors_close_inherited();
 	/* Our working directory would keep a file system busy that COMMAND might want to unmount. */
@@ -166,7 +163,7 @@ signal_leader(const struct process *keeper, const struct keeper_order *order)
 	/* It is ours to reap: as long as we have not, the number is its own. */
 	if (keeper->leader == 0)
 		return;
-	if (keeper->setup->group && sys_kill(-keeper->leader, order->signo) == 0)
+	if (keeper->setup.group && sys_kill(-keeper->leader, order->signo) == 0)
 		sent = true;
 	/* It might have left its group. */
 	if (!sent && sys_kill(keeper->leader, order->signo) == -1 && errno != ESRCH)
@@ -176,7 +173,7 @@ signal_leader(const struct process *keeper, const struct keeper_order *order)
 			.status = order->signo,
 			.failure.errnum = errno });
 	if (order->asks_to_end)
-		sys_kill(keeper->setup->group ? -keeper->leader : keeper->leader, SIGCONT);
+		sys_kill(keeper->setup.group ? -keeper->leader : keeper->leader, SIGCONT);
 }
 
 /* The group first: that is at once, whatever /proc is like. */
@@ -185,8 +182,8 @@ signal_all(const struct process *keeper, int signo)
 {
 	if (keeper->leader != 0)
 		sys_kill(-keeper->leader, signo);
-	if (tree_signal(NULL, signo) == -1 && keeper->leader == 0 && atomic_load(keeper->setup->leader) > 0)
-		sys_kill(-atomic_load(keeper->setup->leader), signo);
+	if (tree_signal(NULL, signo) == -1 && keeper->leader == 0 && atomic_load(keeper->setup.leader) > 0)
+		sys_kill(-atomic_load(keeper->setup.leader), signo);
 }
 
 static void
@@ -428,42 +425,56 @@ take_name(const struct keeper_setup *setup)
 	memcpy(setup->own_words, NAME, sizeof(NAME));
 }
 
+/* What the keeper is forked with. */
+struct birth {
+	const struct keeper_setup *setup;
+	int ends[2]; /* the supervisor's, ours */
+};
+
+static void
+live(void *arg)
+{
+	const struct birth *birth = arg;
+	/* Memory that nobody touches is not there. */
+	struct process *keeper = calloc(1, sizeof(*keeper));
+
+	if (keeper == NULL)
+		leave(1);
+	keeper->setup = *birth->setup;
+	keeper->socket = birth->ends[1];
+	/* It is to be seen when the supervisor's end is closed: that is, by its death. */
+	close(birth->ends[0]);
+	descriptors_close_ours(keeper->socket);
+	/* Which wakes us, should somebody have stopped us. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGCONT);
+	keeper->child_fd = signals_open();
+	(void)setpgid(0, 0);
+	keeper->argv = copy_command(keeper->setup.argv);
+	if (keeper->child_fd == -1 || tree_adopt() == -1 || keeper->argv == NULL)
+		leave(1);
+	take_name(&keeper->setup);
+	/* We have little to do, and what outruns us, or leaves its dead to us in heaps, must not have its way. */
+	keeper->pace = tree_hurry();
+	keep(keeper);
+}
+
 int
 keeper_fork(struct keeper *keeper, const struct keeper_setup *setup)
 {
-	int ends[2];
+	struct birth birth = { .setup = setup };
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, birth.ends) == -1)
 		return -1;
-	pid = fork();
+	pid = sys_fork(live, &birth);
 	if (pid == -1) {
-		close(ends[0]);
-		close(ends[1]);
+		close(birth.ends[0]);
+		close(birth.ends[1]);
 		return -1;
-	}
-	if (pid == 0) {
-		the_keeper.setup = setup;
-		the_keeper.socket = ends[1];
-		/* It is to be seen when the supervisor's end is closed: that is, by its death. */
-		close(ends[0]);
-		descriptors_close_ours(ends[1]);
-		/* Which wakes us, should somebody have stopped us. */
-		(void)prctl(PR_SET_PDEATHSIG, SIGCONT);
-		the_keeper.child_fd = signals_open();
-		(void)setpgid(0, 0);
-		the_keeper.argv = copy_command(setup->argv);
-		if (the_keeper.child_fd == -1 || tree_adopt() == -1 || the_keeper.argv == NULL)
-			leave(1);
-		take_name(setup);
-		/* We have little to do, and what outruns us, or leaves its dead to us in heaps, must not have its way.
-		 */
-		the_keeper.pace = tree_hurry();
-		keep(&the_keeper);
 	}
 	/* Both processes do it, so that the first one has done it. */
 	(void)setpgid(pid, pid);
-	close(ends[1]);
-	*keeper = (struct keeper){ .pid = pid, .socket = ends[0] };
+	close(birth.ends[1]);
+	*keeper = (struct keeper){ .pid = pid, .socket = birth.ends[0] };
 	return 0;
 }

@@ -52,6 +52,16 @@ sys_self(void)
 	return getpid();
 }
 
+pid_t
+sys_fork(void (*run)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		run(arg);
+	return pid;
+}
+
 void
 sys_leave_dead(bool to_kernel)
 {

@@ -25,6 +25,9 @@ bool sys_pidfd_is_child(int fd, bool *ended);
 /* getpid(2). */
 pid_t sys_self(void);
 
+/* fork(2): the child does RUN with ARG, which must not return. */
+pid_t sys_fork(void (*run)(void *arg), void *arg);
+
 /* Have the kernel reap our children that die from now on (SA_NOCLDWAIT), or not. */
 void sys_leave_dead(bool to_kernel);
 

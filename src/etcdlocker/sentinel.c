@@ -228,6 +228,13 @@ kill_tree(struct sentinel *sentinel)
 	}
 }
 
+static void
+run_reclaim(void *arg)
+{
+	reclaim_run(arg);
+	leave(0);
+}
+
 /* A fresh process for what needs libraries: it releases the lock that the dead supervisor had. */
 static void
 reclaim(struct sentinel *sentinel)
@@ -236,11 +243,7 @@ reclaim(struct sentinel *sentinel)
 
 	if (atomic_load(&sentinel->setup->deadman->shared->create_revision) == 0)
 		return;
-	pid = fork();
-	if (pid == 0) {
-		reclaim_run(sentinel->setup);
-		leave(0);
-	}
+	pid = sys_fork(run_reclaim, sentinel->setup);
 	/* It limits itself to 5 s. */
 	while (pid > 0 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		continue;
@@ -310,6 +313,16 @@ guard(struct sentinel *sentinel)
 	return take_over(sentinel);
 }
 
+static void
+run_supervisor(void *arg)
+{
+	struct sentinel *sentinel = arg;
+
+	close(sentinel->signal_fd);
+	(void)setpgid(0, 0);
+	leave(supervisor_run(sentinel->setup));
+}
+
 int
 sentinel_run(struct setup *setup)
 {
@@ -325,15 +338,10 @@ sentinel_run(struct setup *setup)
 	note_elders(&sentinel);
 	cgroup_find(&setup->cgroup);
 	setup->home = getpgrp();
-	sentinel.supervisor = fork();
+	sentinel.supervisor = sys_fork(run_supervisor, &sentinel);
 	if (sentinel.supervisor == -1) {
 		log_errno(setup->log, LEVEL_ERROR, errno, "cannot fork");
 		return EXIT_COMMAND;
-	}
-	if (sentinel.supervisor == 0) {
-		close(sentinel.signal_fd);
-		(void)setpgid(0, 0);
-		leave(supervisor_run(setup));
 	}
 	/* In a group of its own, so that no SIGKILL for a group takes us all. Both processes do it, so that the first
 	 * one has done it. */
