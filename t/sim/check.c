@@ -1,0 +1,107 @@
+/* What must never be. */
+#include "node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+check_start(struct node *node, int64_t token)
+{
+	struct node *other;
+
+	TAILQ_FOREACH(other, &nodes, link)
+	{
+		if (other == node || other->living == 0 || strcmp(other->slot->key, node->slot->key) != 0)
+			continue;
+		if (!other->excused && !node->excused)
+			broken("two: %s starts, and %d processes of %s live", node->id, other->living, other->id);
+	}
+	if (token != node->token) {
+		world.tally.acquisitions++;
+		if (token <= cluster_state.last_token_revision)
+			broken(
+			    "%s: token %" PRId64 " after %" PRId64, node->id, token, cluster_state.last_token_revision);
+	}
+	cluster_state.last_token_revision = token;
+	node->token = token;
+}
+
+/* The key of NODE in etcd, as its sentinel knows it; NULL: there is none. */
+static const struct version *
+own_key(const struct node *node, struct key **key)
+{
+	const struct deadman_page *page = node->deadman.shared;
+	const struct version *now;
+
+	if (page == NULL || page->create_revision == 0)
+		return NULL;
+	*key = store_key(&cluster_state.store, page->owner_key);
+	now = *key == NULL ? NULL : store_now(*key);
+	return now != NULL && now->create == page->create_revision ? now : NULL;
+}
+
+/* OP of NODE's, done now, would let others have the lock. */
+static bool
+releases(const struct op *op, const struct key *key, const struct version *now)
+{
+	const json_t *list = json_object_get(op->request, "success");
+	const json_t *guard = json_array_get(json_object_get(op->request, "compare"), 0);
+
+	if (strstr(op->path, "revoke") != NULL)
+		return now->lease == gateway_int(op->request, "ID");
+	if (strcmp(op->path, "/v3/kv/txn") != 0 || gateway_int(guard, "create_revision") != now->create)
+		return false;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *put = json_object_get(json_array_get(list, i), "request_put");
+		const json_t *range = json_object_get(json_array_get(list, i), "request_delete_range");
+		const char *value = json_string_value(json_object_get(put, "value"));
+		const char *deleted = json_string_value(json_object_get(range, "key"));
+
+		/* The released mark begins with a NUL. */
+		if (value != NULL && strncmp(value, "AA", 2) == 0)
+			return true;
+		if (deleted != NULL && strcmp(deleted, key->name64) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+node_before_op(const struct op *op)
+{
+	const struct node *node = op->node;
+	const struct version *now;
+	struct key *key;
+
+	if (node == NULL || node->living == 0)
+		return;
+	now = own_key(node, &key);
+	if (now != NULL && releases(op, key, now))
+		broken("%s: releases, and %d of its processes live", node->id, node->living);
+}
+
+void
+check_excuse(const char *key)
+{
+	struct node *node;
+
+	TAILQ_FOREACH(node, &nodes, link)
+	if (strcmp(node->slot->key, key) == 0)
+		node->excused = true;
+}
+
+void
+check_nothing_left(void)
+{
+	struct key *key;
+	struct lease *lease;
+
+	TAILQ_FOREACH(key, &cluster_state.store.keys, link)
+	if (store_now(key) != NULL)
+		broken("the key %s is left behind", key->name);
+	TAILQ_FOREACH(lease, &cluster_state.store.leases, link)
+	if (lease->ended == -1)
+		broken("the lease %" PRIx64 " is left behind", lease->id);
+}

@@ -1,0 +1,79 @@
+/* One run of etcdlocker on a host: the real sentinel, supervisor and keeper, and a COMMAND that does as it likes. A
+ * slot has one after the other. */
+#ifndef T_SIM_NODE_H
+#define T_SIM_NODE_H
+
+#include "child/spawn.h"
+#include "etcdlocker/setup.h"
+#include "member.h"
+#include "proc.h"
+
+struct slot {
+	int number;
+	struct host host;
+	struct node *node; /* NULL: none runs */
+	struct alarm next;
+	const char *key;
+	int runs;
+};
+
+struct node {
+	struct slot *slot;
+	int number;
+	char id[32];
+	struct options options;
+	struct signal_state signals;
+	struct deadman deadman;
+	struct service service;
+	struct logger log;
+	struct setup setup;
+	struct proc *sentinel, *supervisor, *keeper; /* NULL: gone */
+	int processes, living;                       /* of all; of COMMAND's */
+	int64_t token;                               /* of its last start */
+	bool supervised;                             /* it has had its supervisor */
+	bool excused;                                /* what it runs might overlap: it could not know */
+	bool starves;
+	struct alarm over;
+	TAILQ_ENTRY(node) link;
+};
+
+TAILQ_HEAD(nodes, node);
+extern struct nodes nodes;
+
+/* What all nodes of a world have in common. */
+struct habits {
+	bool v2, deletes, keepalive, slews;
+	int longest_run_s;
+	bool calm; /* COMMANDs are short, and nobody begins anew */
+};
+extern struct habits habits;
+
+void nodes_begin(void);
+void nodes_end(void);
+
+void node_begin(struct slot *slot);
+
+/* For what has the processes. */
+struct proc *node_fork(void (*run)(void *arg), void *arg);
+void node_process_gone(struct proc *proc);
+
+/* --- command.c --- */
+
+pid_t node_spawn(const struct spawn *spawn);
+void node_command_signalled(struct proc *proc, int signo);
+
+/* --- check.c --- */
+
+/* COMMAND starts, with this token. */
+void check_start(struct node *node, int64_t token);
+
+/* Something is agreed upon in the next moment. */
+void node_before_op(const struct op *op);
+
+/* A key was deleted or changed behind the back of who has it. */
+void check_excuse(const char *key);
+
+/* After a run: nothing may be left. */
+void check_nothing_left(void);
+
+#endif

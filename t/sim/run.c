@@ -1,0 +1,129 @@
+#include "run.h"
+
+#include "net.h"
+
+#include <stdlib.h>
+
+/* Calm comes after that. */
+#define FAULTS_LEAST (40 * NSEC_PER_SEC)
+#define FAULTS_MOST (600 * NSEC_PER_SEC)
+
+/* The longest TTL, and what etcd needs to end its leases. */
+#define ALL_LEASES_OVER (75 * NSEC_PER_SEC)
+
+/* So long it may take in a calm world until everybody is through: leases that nobody renews, pauses, and each one's
+ * COMMAND and lock delay. */
+#define CALM_LIMIT (ALL_LEASES_OVER + 150 * NSEC_PER_SEC)
+
+/* One contender alone. */
+#define ALONE_LIMIT (20 * NSEC_PER_SEC)
+
+static struct slot slots[HOSTS];
+static size_t slot_count;
+
+static void
+on_next(void *arg)
+{
+	node_begin(arg);
+}
+
+static void
+make_slots(void)
+{
+	bool two_keys = one_in(6);
+
+	slot_count = (size_t)between(2, HOSTS);
+	for (size_t i = 0; i < slot_count; i++) {
+		int64_t slew = habits.slews ? between(-83000, 83000) : between(-300, 300);
+
+		slots[i] = (struct slot){ .number = (int)i,
+			.key = two_keys && i % 3 == 0 ? "/b" : "/a",
+			.host = { .number = (int)i,
+			    .boot_base = between(1000, 1000000) * NSEC_PER_SEC,
+			    .raw_base = between(1000, 1000000) * NSEC_PER_SEC,
+			    .boot_ppm = slew,
+			    .raw_ppm = between(-300, 300) },
+			.next = { .ring = on_next, .arg = &slots[i] } };
+		alarm_set(&slots[i].next, world.now + some_span(NSEC_PER_MSEC, 5 * NSEC_PER_SEC));
+	}
+}
+
+static void
+choose_habits(void)
+{
+	habits = (struct habits){ .deletes = one_in(5),
+		.keepalive = one_in(5),
+		.slews = one_in(3),
+		.longest_run_s = (int)some_span(1, 120) };
+	if (one_in(4))
+		cluster_state.auth = true;
+	for (int i = 0; i < MEMBERS; i++)
+		cluster_state.members[i].ppm = habits.slews ? between(-83000, 83000) : between(-300, 300);
+}
+
+static void
+live_until(nsec limit)
+{
+	while (world_step(limit))
+		continue;
+	world.now = limit;
+}
+
+/* No more faults, nobody begins anew, and whoever would go on is told to end. */
+static void
+calm_down(void)
+{
+	note("calm");
+	habits.calm = true;
+	nemesis_rest();
+	for (size_t i = 0; i < slot_count; i++) {
+		struct node *node = slots[i].node;
+
+		alarm_stop(&slots[i].next);
+		if (node != NULL && node->sentinel != NULL &&
+		    (node->options.relock || node->options.restart != RESTART_NEVER || one_in(8)))
+			proc_signal(node->sentinel, SIGTERM);
+	}
+}
+
+static void
+await_all(nsec limit, const char *what)
+{
+	nsec until = world.now + limit;
+
+	while (!TAILQ_EMPTY(&nodes) && world_step(until))
+		continue;
+	if (!TAILQ_EMPTY(&nodes))
+		broken("%s: %s is not over after %lld s", TAILQ_FIRST(&nodes)->id, what,
+		    (long long)(limit / NSEC_PER_SEC));
+}
+
+size_t
+run_world(uint64_t seed, const struct without *without)
+{
+	size_t faults;
+	nsec end;
+
+	world_begin(seed);
+	world.now = NSEC_PER_SEC;
+	procs_begin();
+	net_begin();
+	members_begin();
+	nodes_begin();
+	choose_habits();
+	make_slots();
+	end = world.now + some_span(FAULTS_LEAST, FAULTS_MOST);
+	faults = nemesis_plan(slots, slot_count, end, without);
+	live_until(end);
+	calm_down();
+	await_all(CALM_LIMIT + (nsec)slot_count * 12 * NSEC_PER_SEC, "what it does in a calm world");
+	live_until(world.now + ALL_LEASES_OVER);
+	node_begin(&slots[0]);
+	await_all(ALONE_LIMIT, "what one does alone");
+	live_until(world.now + 2 * NSEC_PER_SEC);
+	check_nothing_left();
+	world.tally.lived = world.now;
+	members_end();
+	net_end();
+	return faults;
+}
