@@ -9,6 +9,7 @@
 void
 check_start(struct node *node, int64_t token)
 {
+	int64_t *last = &cluster_state.last_token[node->slot->key_number];
 	struct node *other;
 
 	TAILQ_FOREACH(other, &nodes, link)
@@ -20,11 +21,11 @@ check_start(struct node *node, int64_t token)
 	}
 	if (token != node->token) {
 		world.tally.acquisitions++;
-		if (token <= cluster_state.last_token_revision)
-			broken(
-			    "%s: token %" PRId64 " after %" PRId64, node->id, token, cluster_state.last_token_revision);
+		if (token <= *last && !node->excused)
+			broken("%s: token %" PRId64 " after %" PRId64, node->id, token, *last);
 	}
-	cluster_state.last_token_revision = token;
+	if (!node->excused)
+		*last = token;
 	node->token = token;
 }
 

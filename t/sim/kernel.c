@@ -310,9 +310,12 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t
 __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
+	struct file *file = file_of(fd);
+
 	(void)flags;
 	proc_interrupt();
-	return send_packet(file_of(fd), message->msg_iov, message->msg_iovlen);
+	errno = EBADF;
+	return file == NULL ? -1 : send_packet(file, message->msg_iov, message->msg_iovlen);
 }
 
 ssize_t __wrap_recv(int fd, void *bytes, size_t room, int flags);

@@ -24,6 +24,7 @@ _Noreturn void __real__exit(int code);
 
 /* Shared by all workers. */
 static struct board {
+	uint64_t first;
 	_Atomic uint64_t next; /* the next seed */
 	_Atomic uint64_t runs, acquisitions, starts, faults, requests, steps, lived_s;
 	_Atomic int found;
@@ -33,6 +34,7 @@ static struct board {
 } * board;
 
 static struct without without;
+static uint64_t runs_wanted = UINT64_MAX;
 
 FILE *
 run_history(void)
@@ -142,6 +144,8 @@ work(size_t number, time_t until)
 	for (int i = 0; i < RUNS_OF_A_WORKER && time(NULL) < until && atomic_load(&board->found) == 0; i++) {
 		uint64_t seed = atomic_fetch_add(&board->next, 1);
 
+		if (seed - board->first >= runs_wanted)
+			break;
 		atomic_store(&board->doing[number], seed);
 		alarm(HANGS_AFTER);
 		(void)run_world(seed, &without);
@@ -177,6 +181,7 @@ search(uint64_t first, long seconds, size_t jobs)
 	pid_t workers[64] = { 0 };
 	size_t running = jobs;
 
+	board->first = first;
 	atomic_store(&board->next, first);
 	printf("seeds from %" PRIu64 " on\n", first);
 	fflush(stdout);
@@ -195,7 +200,7 @@ search(uint64_t first, long seconds, size_t jobs)
 			board->seed = atomic_load(&board->doing[i]);
 			atomic_store(&board->found, 1);
 		}
-		if (time(NULL) < until && atomic_load(&board->found) == 0)
+		if (time(NULL) < until && board->next - first < runs_wanted && atomic_load(&board->found) == 0)
 			workers[i] = start_worker(i, until);
 		else
 			running--;
@@ -225,7 +230,7 @@ parse_without(const char *list)
 static int
 usage(void)
 {
-	fputs("sim [--seconds N | --hours N] [--first SEED] [--jobs N]\n"
+	fputs("sim [--seconds N | --hours N] [--runs N] [--first SEED] [--jobs N]\n"
 	      "sim --seed SEED [--without LIST] [--quiet]\n",
 	    stderr);
 	return 2;
@@ -236,8 +241,9 @@ main(int argc, char *argv[])
 {
 	static const struct option options[] = { { "seconds", required_argument, NULL, 's' },
 		{ "hours", required_argument, NULL, 'h' }, { "first", required_argument, NULL, 'f' },
-		{ "jobs", required_argument, NULL, 'j' }, { "seed", required_argument, NULL, 'S' },
-		{ "without", required_argument, NULL, 'w' }, { "quiet", no_argument, NULL, 'q' }, { 0 } };
+		{ "jobs", required_argument, NULL, 'j' }, { "runs", required_argument, NULL, 'r' },
+		{ "seed", required_argument, NULL, 'S' }, { "without", required_argument, NULL, 'w' },
+		{ "quiet", no_argument, NULL, 'q' }, { 0 } };
 	uint64_t first = (uint64_t)time(NULL) * 1000000, seed = 0;
 	long seconds = 20;
 	size_t jobs = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -257,6 +263,9 @@ main(int argc, char *argv[])
 			break;
 		case 'j':
 			jobs = strtoul(optarg, NULL, 10);
+			break;
+		case 'r':
+			runs_wanted = strtoull(optarg, NULL, 10);
 			break;
 		case 'S':
 			seed = strtoull(optarg, NULL, 10);

@@ -290,6 +290,8 @@ member_crash(int number)
 	note("m%d: crashes", number);
 	member->up = member->frozen = member->leads = member->dated = false;
 	member->memory_count = 0;
+	if (cluster_state.leader == number)
+		cluster_state.leader = -1;
 	for (size_t i = 0; i < member->backlog_count; i++)
 		exchange_break(member->backlog[i]);
 	member->backlog_count = 0;
@@ -366,7 +368,7 @@ members_restore(int64_t revision, uint64_t cluster)
 	store_restore(&cluster_state.store, revision);
 	cluster_state.store.cluster = cluster;
 	cluster_state.leader = -1;
-	cluster_state.last_token_revision = 0;
+	memset(cluster_state.last_token, 0, sizeof(cluster_state.last_token));
 	for (int i = 0; i < MEMBERS; i++) {
 		cluster_state.members[i].applied = revision;
 		member_start(i);

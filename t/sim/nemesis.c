@@ -490,6 +490,21 @@ on_end(void *arg)
 }
 
 void
+nemesis_clear_up(void)
+{
+	struct key *key;
+
+	TAILQ_FOREACH(key, &cluster_state.store.keys, link)
+	{
+		const struct version *now = store_now(key);
+
+		if (now != NULL && now->lease == 0 && !habits.v2)
+			raft_submit(NULL, 0, "/v3/kv/txn",
+			    json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", key->name64));
+	}
+}
+
+void
 nemesis_rest(void)
 {
 	for (size_t i = 0; i < fault_count; i++) {

@@ -17,4 +17,7 @@ size_t nemesis_plan(struct slot *slots, size_t count, nsec end, const struct wit
 /* Everything works again. */
 void nemesis_rest(void);
 
+/* Keys that somebody has put, and that never go by themselves, are deleted. */
+void nemesis_clear_up(void);
+
 #endif

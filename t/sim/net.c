@@ -54,7 +54,7 @@ delay(void)
 {
 	if (net.slow && one_in(4))
 		return some_span(NSEC_PER_MSEC, 3 * NSEC_PER_SEC);
-	if (one_in(500))
+	if (!habits.calm && one_in(500))
 		return some_span(10 * NSEC_PER_MSEC, 4 * NSEC_PER_SEC);
 	return between(80000, 600000);
 }

@@ -14,6 +14,7 @@ struct slot {
 	struct node *node; /* NULL: none runs */
 	struct alarm next;
 	const char *key;
+	int key_number;
 	int runs;
 };
 

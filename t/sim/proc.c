@@ -1,5 +1,6 @@
 #include "proc.h"
 
+#include "child/tree.h"
 #include "heap.h"
 #include "kernel.h"
 #include "net.h"
@@ -386,7 +387,12 @@ proc_die(struct proc *proc, int status)
 void
 procs_begin(void)
 {
+	struct proc any = { 0 };
+
 	TAILQ_INIT(&procs);
 	last_pid = 100;
+	/* What child/tree.c remembers is not of the last world. */
+	current = &any;
+	tree_leave_dead(false);
 	current = NULL;
 }

@@ -34,10 +34,12 @@ make_slots(void)
 
 	slot_count = (size_t)between(2, HOSTS);
 	for (size_t i = 0; i < slot_count; i++) {
+		int key_number = two_keys && i % 3 == 0;
 		int64_t slew = habits.slews ? between(-83000, 83000) : between(-300, 300);
 
 		slots[i] = (struct slot){ .number = (int)i,
-			.key = two_keys && i % 3 == 0 ? "/b" : "/a",
+			.key = key_number == 1 ? "/b" : "/a",
+			.key_number = key_number,
 			.host = { .number = (int)i,
 			    .boot_base = between(1000, 1000000) * NSEC_PER_SEC,
 			    .raw_base = between(1000, 1000000) * NSEC_PER_SEC,
@@ -54,7 +56,7 @@ choose_habits(void)
 	habits = (struct habits){ .deletes = one_in(5),
 		.keepalive = one_in(5),
 		.slews = one_in(3),
-		.longest_run_s = (int)some_span(1, 120) };
+		.longest_run_s = (int)some_span(2, 120) };
 	if (one_in(4))
 		cluster_state.auth = true;
 	for (int i = 0; i < MEMBERS; i++)
@@ -116,6 +118,8 @@ run_world(uint64_t seed, const struct without *without)
 	faults = nemesis_plan(slots, slot_count, end, without);
 	live_until(end);
 	calm_down();
+	live_until(world.now + 8 * NSEC_PER_SEC);
+	nemesis_clear_up();
 	await_all(CALM_LIMIT + (nsec)slot_count * 12 * NSEC_PER_SEC, "what it does in a calm world");
 	live_until(world.now + ALL_LEASES_OVER);
 	node_begin(&slots[0]);

@@ -10,10 +10,12 @@ struct world world;
 
 static uint64_t state[4];
 
+#define ALARMS 16384
+
 /* A binary heap; the first element is in slot 1. */
 static struct {
-	struct alarm **slots;
-	size_t count, room;
+	struct alarm *slots[ALARMS + 1];
+	size_t count;
 } heap;
 
 /* --- chance: xoshiro256** (Blackman, Vigna), seeded by splitmix64 --- */
@@ -65,14 +67,18 @@ between(int64_t least, int64_t most)
 nsec
 some_span(nsec least, nsec most)
 {
+	int doublings = 0;
 	nsec bound = least;
 
+	if (most <= least)
+		return most;
+	while (bound < most && bound <= NSEC_NEVER / 2) {
+		bound *= 2;
+		doublings++;
+	}
 	/* An order of magnitude first, then a place in it. */
-	for (nsec next = least; next < most && !one_in(3); next *= 2)
-		bound = next * 2;
-	if (bound > most)
-		bound = most;
-	return between(least / 2, bound);
+	bound = least << between(0, doublings);
+	return bound < most ? between(bound / 2, bound) : between(bound / 2, most);
 }
 
 /* --- time --- */
@@ -143,12 +149,8 @@ void
 alarm_set(struct alarm *alarm, nsec at)
 {
 	alarm_stop(alarm);
-	if (heap.count + 2 > heap.room) {
-		heap.room = heap.room == 0 ? 256 : 2 * heap.room;
-		heap.slots = realloc(heap.slots, heap.room * sizeof(struct alarm *));
-		if (heap.slots == NULL)
-			abort();
-	}
+	if (heap.count == ALARMS)
+		abort();
 	alarm->at = at < world.now ? world.now : at;
 	alarm->tie = chance();
 	put(alarm, ++heap.count);
