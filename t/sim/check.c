@@ -16,6 +16,9 @@ check_start(struct node *node, int64_t token)
 	{
 		if (other == node || other->living == 0 || strcmp(other->slot->key, node->slot->key) != 0)
 			continue;
+		/* Who comes after a key was deleted cannot know that it was there. */
+		if (other->deleted != 0 && node->began > other->deleted)
+			continue;
 		if (!other->excused && !node->excused)
 			broken("two: %s starts, and %d processes of %s live", node->id, other->living, other->id);
 	}
@@ -84,13 +87,28 @@ node_before_op(const struct op *op)
 }
 
 void
-check_excuse(const char *key)
+check_deleted(const struct key *key, bool calm)
 {
 	struct node *node;
 
 	TAILQ_FOREACH(node, &nodes, link)
-	if (strcmp(node->slot->key, key) == 0)
-		node->excused = true;
+	{
+		const struct deadman_page *page = node->deadman.shared;
+
+		if (page == NULL || page->create_revision == 0 || strcmp(page->owner_key, key->name) != 0)
+			continue;
+		node->deleted = world.now;
+		/* It learns of it in time only where the network and its host let it. */
+		node->excused = node->excused || !calm;
+	}
+}
+
+void
+check_lost(const struct node *node)
+{
+	world.tally.losses++;
+	if (habits.gentle)
+		broken("%s: the lock was lost, and nothing has happened that costs a lock", node->id);
 }
 
 void

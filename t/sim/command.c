@@ -42,7 +42,7 @@ on_plan(void *arg)
 		return;
 	}
 	if (world.now >= proc->ends) {
-		proc_die(proc, one_in(4) ? (int)between(1, 120) << 8 : 0);
+		proc_die(proc, one_in(4) ? (int)between(10, 120) << 8 : 0);
 		return;
 	}
 	if (proc->node->living < TREE_MOST) {

@@ -1,5 +1,6 @@
 #include "node.h"
 
+#include "etcdlocker/outcome.h"
 #include "etcdlocker/sentinel.h"
 #include "heap.h"
 #include "kernel.h"
@@ -47,9 +48,11 @@ static void
 choose_times(struct node *node)
 {
 	static const int ttls[] = { 2, 3, 5, 10, 30, 60 };
-	int ttl = ttls[between(0, 5)];
+	int ttl = ttls[habits.gentle ? between(4, 5) : between(0, 5)];
 
 	set(node, "ttl", "%d", ttl);
+	if (habits.gentle)
+		return;
 	if (one_in(4))
 		set(node, "refresh", "%dms", ttl * (int)between(100, 450));
 	if (one_in(4))
@@ -144,6 +147,7 @@ node_begin(struct slot *slot)
 	slot->runs++;
 	node->slot = slot;
 	node->token = -1;
+	node->began = world.now;
 	node->number = ++last_number;
 	snprintf(node->id, sizeof(node->id), "n%d.%d", slot->number, slot->runs);
 	node->log =
@@ -215,6 +219,8 @@ node_process_gone(struct proc *proc)
 		node->keeper = NULL;
 	if (proc->kind == PROC_COMMAND)
 		node->living--;
+	if (proc->kind == PROC_SUPERVISOR && WIFEXITED(proc->status) && WEXITSTATUS(proc->status) == EXIT_LOST)
+		check_lost(node);
 	if (WIFEXITED(proc->status) && (proc->kind == PROC_SUPERVISOR || proc->kind == PROC_HELPER) && !proc->starves &&
 	    heap_blocks(proc) > 0)
 		broken("%s: %d leaves %zu blocks of memory behind", node->id, proc->pid, heap_blocks(proc));

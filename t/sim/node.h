@@ -33,6 +33,8 @@ struct node {
 	int64_t token;                               /* of its last start */
 	bool supervised;                             /* it has had its supervisor */
 	bool excused;                                /* what it runs might overlap: it could not know */
+	nsec began;
+	nsec deleted; /* when its key was deleted from outside, at last; 0: it was not */
 	bool starves;
 	struct alarm over;
 	TAILQ_ENTRY(node) link;
@@ -43,7 +45,8 @@ extern struct nodes nodes;
 
 /* What all nodes of a world have in common. */
 struct habits {
-	bool v2, deletes, keepalive, slews;
+	bool v2, deletes, restores, keepalive, slews;
+	bool gentle; /* nothing that costs a lock happens */
 	int longest_run_s;
 	bool calm; /* COMMANDs are short, and nobody begins anew */
 };
@@ -71,8 +74,11 @@ void check_start(struct node *node, int64_t token);
 /* Something is agreed upon in the next moment. */
 void node_before_op(const struct op *op);
 
-/* A key was deleted or changed behind the back of who has it. */
-void check_excuse(const char *key);
+/* KEY is about to be deleted or changed behind the back of who has it. CALM: nothing else goes wrong meanwhile. */
+void check_deleted(const struct key *key, bool calm);
+
+/* NODE says that the lock was lost. */
+void check_lost(const struct node *node);
 
 /* After a run: nothing may be left. */
 void check_nothing_left(void);

@@ -53,10 +53,14 @@ make_slots(void)
 static void
 choose_habits(void)
 {
-	habits = (struct habits){ .deletes = one_in(5),
+	habits = (struct habits){ .gentle = one_in(5),
+		.deletes = one_in(4),
+		.restores = one_in(6),
 		.keepalive = one_in(5),
 		.slews = one_in(3),
 		.longest_run_s = (int)some_span(2, 120) };
+	if (habits.gentle)
+		habits.deletes = habits.restores = habits.keepalive = false;
 	if (one_in(4))
 		cluster_state.auth = true;
 	for (int i = 0; i < MEMBERS; i++)
