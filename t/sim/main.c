@@ -124,12 +124,15 @@ print_without(FILE *stream)
 	}
 }
 
+static bool history = true;
+
 static int
-report_finding(uint64_t seed, bool shrinks)
+report_finding(uint64_t seed)
 {
-	if (shrinks)
+	if (history) {
 		shrink(seed);
-	(void)try_seed(seed, true);
+		(void)try_seed(seed, true);
+	}
 	printf("found: %s\nagain: t/sim/sim --seed %" PRIu64, board->text, seed);
 	print_without(stdout);
 	printf("\n");
@@ -206,7 +209,7 @@ search(uint64_t first, long seconds, size_t jobs)
 			running--;
 	}
 	print_report();
-	return board->seed == 0 ? 0 : report_finding(board->seed, true);
+	return board->seed == 0 ? 0 : report_finding(board->seed);
 }
 
 /* --- the command line --- */
@@ -230,8 +233,8 @@ parse_without(const char *list)
 static int
 usage(void)
 {
-	fputs("sim [--seconds N | --hours N] [--runs N] [--first SEED] [--jobs N]\n"
-	      "sim --seed SEED [--without LIST] [--quiet]\n",
+	fputs("sim [--seconds N | --hours N] [--runs N] [--first SEED] [--jobs N] [--no-history]\n"
+	      "sim --seed SEED [--without LIST] [--no-history]\n",
 	    stderr);
 	return 2;
 }
@@ -243,11 +246,11 @@ main(int argc, char *argv[])
 		{ "hours", required_argument, NULL, 'h' }, { "first", required_argument, NULL, 'f' },
 		{ "jobs", required_argument, NULL, 'j' }, { "runs", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 'S' }, { "without", required_argument, NULL, 'w' },
-		{ "quiet", no_argument, NULL, 'q' }, { 0 } };
+		{ "no-history", no_argument, NULL, 'q' }, { 0 } };
 	uint64_t first = (uint64_t)time(NULL) * 1000000, seed = 0;
 	long seconds = 20;
 	size_t jobs = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
-	bool one = false, quiet = false;
+	bool one = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -275,7 +278,7 @@ main(int argc, char *argv[])
 			parse_without(optarg);
 			break;
 		case 'q':
-			quiet = true;
+			history = false;
 			break;
 		default:
 			return usage();
@@ -287,7 +290,7 @@ main(int argc, char *argv[])
 	heap_set_up();
 	if (!one)
 		return search(first, seconds, jobs);
-	if (!try_seed(seed, !quiet)) {
+	if (!try_seed(seed, history)) {
 		print_report();
 		return 0;
 	}
