@@ -81,13 +81,16 @@ node_before_op(const struct op *op)
 
 	if (node == NULL || node->living == 0)
 		return;
+	if (habits.v2 && node->deadman.shared->create_revision != 0 &&
+	    v2_releases(op->method, op->path, node->deadman.shared->create_revision))
+		broken("%s: releases, and %d of its processes live", node->id, node->living);
 	now = own_key(node, &key);
 	if (now != NULL && releases(op, key, now))
 		broken("%s: releases, and %d of its processes live", node->id, node->living);
 }
 
 void
-check_deleted(const struct key *key, bool calm)
+check_deleted(const char *key, bool calm)
 {
 	struct node *node;
 
@@ -95,7 +98,7 @@ check_deleted(const struct key *key, bool calm)
 	{
 		const struct deadman_page *page = node->deadman.shared;
 
-		if (page == NULL || page->create_revision == 0 || strcmp(page->owner_key, key->name) != 0)
+		if (page == NULL || page->create_revision == 0 || strcmp(page->owner_key, key) != 0)
 			continue;
 		node->deleted = world.now;
 		/* It learns of it in time only where the network and its host let it. */
@@ -117,6 +120,8 @@ check_nothing_left(void)
 	struct key *key;
 	struct lease *lease;
 
+	if (!v2_is_empty())
+		broken("a key of v2 is left behind");
 	TAILQ_FOREACH(key, &cluster_state.store.keys, link)
 	if (store_now(key) != NULL)
 		broken("the key %s is left behind", key->name);

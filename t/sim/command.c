@@ -19,7 +19,7 @@ add(struct node *node, struct proc *parent, nsec ends)
 	current = self;
 	node->processes++;
 	node->living++;
-	proc->obeys = !one_in(4);
+	proc->obeys = habits.calm || !one_in(habits.stubborn ? 1 : 4);
 	proc->ends = ends;
 	proc->plan = (struct alarm){ .ring = on_plan, .arg = proc };
 	alarm_set(&proc->plan, one_in(3) ? world.now + some_span(1000, NSEC_PER_SEC) : ends);
@@ -29,6 +29,8 @@ add(struct node *node, struct proc *parent, nsec ends)
 static nsec
 some_run(void)
 {
+	if (habits.stubborn && !habits.calm)
+		return between(NSEC_PER_SEC, 200 * NSEC_PER_SEC);
 	return some_span(NSEC_PER_MSEC, (habits.calm ? 1 : habits.longest_run_s) * NSEC_PER_SEC);
 }
 
@@ -65,6 +67,20 @@ node_command_signalled(struct proc *proc, int signo)
 		return;
 	proc->ends = world.now + some_span(NSEC_PER_MSEC, 2 * NSEC_PER_SEC);
 	alarm_set(&proc->plan, proc->ends);
+}
+
+void
+commands_end_soon(void)
+{
+	struct proc *proc;
+
+	TAILQ_FOREACH(proc, &procs, link)
+	{
+		if (proc->kind != PROC_COMMAND || proc->dead || proc->ends < world.now + NSEC_PER_SEC)
+			continue;
+		proc->ends = world.now + some_span(NSEC_PER_MSEC, NSEC_PER_SEC);
+		alarm_set(&proc->plan, proc->ends);
+	}
 }
 
 static int64_t

@@ -162,11 +162,10 @@ on_apply(void *arg)
 	if (!is_in_touch(member))
 		return;
 	member->applied = cluster_state.store.revision;
+	member->applied_v2 = v2_index();
 	watch_tell(member->number);
+	v2_tell(member->number);
 }
-
-/* Something was agreed upon. */
-void members_spread(int first);
 
 void
 members_spread(int first)
@@ -231,6 +230,7 @@ elect(int number)
 	member->dated = false;
 	alarm_stop(&member->step_down);
 	member->applied = cluster_state.store.revision;
+	member->applied_v2 = v2_index();
 	note("m%d: leads in term %" PRIu64, number, cluster_state.term);
 	lessor_promote(member);
 	for (int i = 0; i < MEMBERS; i++) {
@@ -297,6 +297,7 @@ member_crash(int number)
 	member->backlog_count = 0;
 	raft_member_down(number);
 	watch_member_down(number);
+	v2_member_down(number);
 	members_changed();
 }
 
@@ -359,18 +360,22 @@ member_move_leader(void)
 }
 
 void
-members_restore(int64_t revision, uint64_t cluster)
+members_restore(int64_t back, uint64_t cluster)
 {
+	int64_t revision = cluster_state.store.revision > back ? cluster_state.store.revision - back : 1;
+
 	note("etcd is restored as of revision %" PRId64, revision);
 	for (int i = 0; i < MEMBERS; i++)
 		if (cluster_state.members[i].up)
 			member_crash(i);
 	store_restore(&cluster_state.store, revision);
+	v2_restore(v2_index() - back);
 	cluster_state.store.cluster = cluster;
 	cluster_state.leader = -1;
 	memset(cluster_state.last_token, 0, sizeof(cluster_state.last_token));
 	for (int i = 0; i < MEMBERS; i++) {
 		cluster_state.members[i].applied = revision;
+		cluster_state.members[i].applied_v2 = v2_index();
 		member_start(i);
 	}
 }
@@ -385,6 +390,7 @@ members_begin(void)
 	cluster_state.election = (struct alarm){ .ring = on_election };
 	raft_begin();
 	watch_begin();
+	v2_begin();
 	for (int i = 0; i < MEMBERS; i++) {
 		struct member *member = &cluster_state.members[i];
 

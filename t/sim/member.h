@@ -21,7 +21,7 @@ struct member {
 	int number;
 	bool up, frozen, cut, learner;
 	int64_t ppm; /* its clock's, ahead of true time */
-	int64_t applied;
+	int64_t applied, applied_v2;
 	bool leads; /* it believes so */
 	bool dated; /* it was frozen, and has not heard of its successor yet */
 	struct memory memories[MEMORIES];
@@ -37,7 +37,7 @@ struct op {
 	struct node *node;
 	int member;
 	uint64_t term; /* when it was proposed; 0: it could not be */
-	char *path;
+	char *method, *path;
 	json_t *request;
 	struct alarm alarm;
 	LIST_ENTRY(op) link;
@@ -105,8 +105,27 @@ void watch_member_down(int member);
 
 /* --- v2.c --- */
 
+void v2_begin(void);
 void v2_request(struct exchange *exchange);
 void v2_closed(struct exchange *exchange);
+
+/* Carried out, now. Returns the HTTP status, and in TEXT the body. */
+long v2_apply(const char *method, const char *path, struct text *text);
+/* What an etcd says that has lost its peers. */
+long v2_timed_out(struct text *text);
+/* What MEMBER has seen since; and that it is gone. */
+void v2_tell(int member);
+void v2_member_down(int member);
+int64_t v2_index(void);
+/* True where this request would end the key that was created at CREATED. */
+bool v2_releases(const char *method, const char *path, int64_t created);
+bool v2_is_empty(void);
+void v2_delete_outside(const char *key);
+void v2_clear(int64_t back);
+void v2_restore(int64_t index);
+
+/* Something was agreed upon: members hear of it, FIRST at once. */
+void members_spread(int first);
 
 /* --- faults --- */
 
@@ -117,8 +136,8 @@ void member_thaw(int number);
 void member_cut(int number, bool cut);
 /* Leadership moves, as when a leader is stopped in order. */
 void member_move_leader(void);
-/* A copy as of REVISION takes the store's place; every member starts anew. */
-void members_restore(int64_t revision, uint64_t cluster);
+/* A copy from BACK revisions ago takes the store's place; every member starts anew. */
+void members_restore(int64_t back, uint64_t cluster);
 
 /* Something that decides who leads has changed. */
 void members_changed(void);

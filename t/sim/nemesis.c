@@ -16,6 +16,8 @@ struct fault {
 /* So long after a key was deleted nothing else must go wrong: two lock delays, and what a watch takes. */
 #define CALM (3 * NSEC_PER_SEC)
 
+#define LONGEST (90 * NSEC_PER_SEC)
+
 static struct fault faults[FAULTS];
 static size_t fault_count;
 
@@ -345,6 +347,7 @@ fast_disk(struct fault *fault)
 static void
 compact(struct fault *fault)
 {
+	v2_clear((int64_t)(fault->number % 20));
 	store_compact(&cluster_state.store, cluster_state.store.revision - (int64_t)(fault->number % 20));
 }
 
@@ -396,12 +399,17 @@ delete_key(struct fault *fault)
 	uint64_t count = 0;
 	json_t *request;
 
+	if (habits.v2 && cluster_state.leader != -1) {
+		check_deleted(fault->slot->key, is_calm(fault));
+		v2_delete_outside(fault->slot->key);
+		return;
+	}
 	TAILQ_FOREACH(key, &store->keys, link)
 	if (store_now(key) != NULL && one_in(++count))
 		chosen = key;
 	if (chosen == NULL || cluster_state.leader == -1)
 		return;
-	check_deleted(chosen, is_calm(fault));
+	check_deleted(chosen->name, is_calm(fault));
 	request = one_in(2)
 	    ? json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", chosen->name64)
 	    : json_pack("{s[{s{ss ss}}]}", "success", "request_put", "key", chosen->name64, "value", "b3RoZXI=");
@@ -411,14 +419,16 @@ delete_key(struct fault *fault)
 static void
 restore(struct fault *fault)
 {
-	int64_t revision = cluster_state.store.revision - between(0, 40);
+	int64_t back = between(0, 40), room = cluster_state.store.revision - 1;
 	struct node *node;
 
-	if (revision < cluster_state.store.compacted || revision < 1)
-		revision = cluster_state.store.revision;
+	if (cluster_state.store.compacted > 0)
+		room = cluster_state.store.revision - cluster_state.store.compacted;
+	if (habits.v2)
+		room = v2_index() - 3;
 	TAILQ_FOREACH(node, &nodes, link)
 	node->excused = true;
-	members_restore(revision, cluster_state.store.cluster + (fault->number % 2));
+	members_restore(back < room ? back : room, cluster_state.store.cluster + (fault->number % 2));
 }
 
 /* --- all of them --- */
@@ -563,18 +573,29 @@ nemesis_rest(void)
 	}
 }
 
+/* Some kinds, few enough to meet each other often. */
+static size_t
+choose_kinds(const struct kind *chosen[KINDS])
+{
+	size_t count = 0, wanted = (size_t)between(1, one_in(3) ? KINDS : 6);
+
+	for (size_t i = 0; i < wanted; i++) {
+		const struct kind *kind = &kinds[between(0, KINDS - 1)];
+
+		if ((!habits.gentle || kind->roughness == GENTLE) && (kind->possible == NULL || kind->possible()))
+			chosen[count++] = kind;
+	}
+	return count;
+}
+
 size_t
 nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *without)
 {
 	const struct kind *chosen[KINDS];
-	size_t chosen_count = 0;
+	size_t chosen_count = choose_kinds(chosen);
 	nsec gap = some_span(500 * NSEC_PER_MSEC, 40 * NSEC_PER_SEC), at = world.now;
 
 	fault_count = 0;
-	for (size_t i = 0; i < KINDS; i++)
-		if (one_in(2) && (!habits.gentle || kinds[i].roughness == GENTLE) &&
-		    (kinds[i].possible == NULL || kinds[i].possible()))
-			chosen[chosen_count++] = &kinds[i];
 	while (chosen_count > 0 && fault_count < FAULTS && (at += between(0, 2 * gap)) < end) {
 		struct fault *fault = &faults[fault_count];
 		struct slot *slot = &slots[between(0, (int64_t)count - 1)];
@@ -583,7 +604,7 @@ nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *w
 			.slot = slot,
 			.host = slot->host.number,
 			.member = (int)between(0, MEMBERS - 1),
-			.span = some_span(NSEC_PER_MSEC, 90 * NSEC_PER_SEC),
+			.span = one_in(2) ? some_span(NSEC_PER_MSEC, LONGEST) : between(NSEC_PER_SEC, LONGEST),
 			.number = chance(),
 			.begin = { .ring = on_begin, .arg = fault },
 			.end = { .ring = on_end, .arg = fault } };

@@ -46,7 +46,8 @@ extern struct nodes nodes;
 /* What all nodes of a world have in common. */
 struct habits {
 	bool v2, deletes, restores, keepalive, slews;
-	bool gentle; /* nothing that costs a lock happens */
+	bool stubborn; /* COMMANDs run long, and do not obey */
+	bool gentle;   /* nothing that costs a lock happens */
 	int longest_run_s;
 	bool calm; /* COMMANDs are short, and nobody begins anew */
 };
@@ -66,6 +67,9 @@ void node_process_gone(struct proc *proc);
 pid_t node_spawn(const struct spawn *spawn);
 void node_command_signalled(struct proc *proc, int signo);
 
+/* What runs ends within a second. */
+void commands_end_soon(void);
+
 /* --- check.c --- */
 
 /* COMMAND starts, with this token. */
@@ -75,7 +79,7 @@ void check_start(struct node *node, int64_t token);
 void node_before_op(const struct op *op);
 
 /* KEY is about to be deleted or changed behind the back of who has it. CALM: nothing else goes wrong meanwhile. */
-void check_deleted(const struct key *key, bool calm);
+void check_deleted(const char *key, bool calm);
 
 /* NODE says that the lock was lost. */
 void check_lost(const struct node *node);

@@ -11,8 +11,6 @@
 /* etcd gives up waiting for its peers after that: 5 s and two election timeouts. */
 #define PATIENCE (7 * NSEC_PER_SEC)
 
-void members_spread(int first);
-
 static LIST_HEAD(, op) ops;
 
 static void
@@ -21,8 +19,15 @@ op_free(struct op *op)
 	alarm_stop(&op->alarm);
 	LIST_REMOVE(op, link);
 	json_decref(op->request);
+	free(op->method);
 	free(op->path);
 	free(op);
+}
+
+static bool
+is_v2(const struct op *op)
+{
+	return strncmp(op->path, "/v2/", 4) == 0;
 }
 
 static void
@@ -32,7 +37,7 @@ op_fail(struct op *op, const char *words)
 	long status;
 
 	if (op->exchange != NULL) {
-		status = print_error(&text, CODE_UNAVAILABLE, words);
+		status = is_v2(op) ? v2_timed_out(&text) : print_error(&text, CODE_UNAVAILABLE, words);
 		exchange_answer(op->exchange, status, text.bytes);
 		free(text.bytes);
 	}
@@ -95,7 +100,9 @@ agree(struct op *op)
 	long status;
 
 	node_before_op(op);
-	if (cluster_state.full && gateway_needs_room(op->path, op->request))
+	if (is_v2(op))
+		status = v2_apply(op->method, op->path, &text);
+	else if (cluster_state.full && gateway_needs_room(op->path, op->request))
 		status = print_error(&text, CODE_EXHAUSTED, "etcdserver: mvcc: database space exceeded");
 	else if (strcmp(op->path, "/v3/auth/authenticate") == 0)
 		status = authenticate(&text, &header);
@@ -138,6 +145,7 @@ raft_submit(struct exchange *exchange, int member, const char *path, json_t *req
 	op->exchange = exchange;
 	op->node = exchange == NULL ? NULL : exchange->node;
 	op->member = member;
+	op->method = strdup(exchange == NULL ? "POST" : exchange->method);
 	op->path = strdup(path);
 	op->request = request;
 	op->alarm = (struct alarm){ .ring = on_agreed, .arg = op };
@@ -166,7 +174,7 @@ raft_new_leader(void)
 		if (op->term == 0 || op->term >= cluster_state.term)
 			continue;
 		world.tally.faults++;
-		if (!gateway_reads(op->path) && one_in(2)) {
+		if (!gateway_reads(op->path) && strcmp(op->method, "GET") != 0 && one_in(2)) {
 			agree(op);
 		} else {
 			op->term = 0;

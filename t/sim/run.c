@@ -27,6 +27,15 @@ on_next(void *arg)
 	node_begin(arg);
 }
 
+/* How far a clock is off that NTP slews, by chrony's limit at most; else what a quartz is. */
+static int64_t
+some_ppm(void)
+{
+	if (!habits.slews)
+		return between(-300, 300);
+	return one_in(3) ? between(-83000, 83000) : one_in(2) ? 83000 : -83000;
+}
+
 static void
 make_slots(void)
 {
@@ -35,7 +44,6 @@ make_slots(void)
 	slot_count = (size_t)between(2, HOSTS);
 	for (size_t i = 0; i < slot_count; i++) {
 		int key_number = two_keys && i % 3 == 0;
-		int64_t slew = habits.slews ? between(-83000, 83000) : between(-300, 300);
 
 		slots[i] = (struct slot){ .number = (int)i,
 			.key = key_number == 1 ? "/b" : "/a",
@@ -43,7 +51,7 @@ make_slots(void)
 			.host = { .number = (int)i,
 			    .boot_base = between(1000, 1000000) * NSEC_PER_SEC,
 			    .raw_base = between(1000, 1000000) * NSEC_PER_SEC,
-			    .boot_ppm = slew,
+			    .boot_ppm = some_ppm(),
 			    .raw_ppm = between(-300, 300) },
 			.next = { .ring = on_next, .arg = &slots[i] } };
 		alarm_set(&slots[i].next, world.now + some_span(NSEC_PER_MSEC, 5 * NSEC_PER_SEC));
@@ -58,13 +66,16 @@ choose_habits(void)
 		.restores = one_in(6),
 		.keepalive = one_in(5),
 		.slews = one_in(3),
+		.stubborn = one_in(3),
 		.longest_run_s = (int)some_span(2, 120) };
 	if (habits.gentle)
 		habits.deletes = habits.restores = habits.keepalive = false;
-	if (one_in(4))
-		cluster_state.auth = true;
+	habits.v2 = one_in(5);
+	if (habits.v2)
+		habits.keepalive = habits.slews = false;
+	cluster_state.auth = !habits.v2 && one_in(4);
 	for (int i = 0; i < MEMBERS; i++)
-		cluster_state.members[i].ppm = habits.slews ? between(-83000, 83000) : between(-300, 300);
+		cluster_state.members[i].ppm = some_ppm();
 }
 
 static void
@@ -82,6 +93,7 @@ calm_down(void)
 	note("calm");
 	habits.calm = true;
 	nemesis_rest();
+	commands_end_soon();
 	for (size_t i = 0; i < slot_count; i++) {
 		struct node *node = slots[i].node;
 
