@@ -141,7 +141,7 @@ compare(const void *a, const void *b)
 		y = other->version->mod;
 	}
 	order = x != y ? (x < y ? -1 : 1) : strcmp(one->key->name, other->key->name);
-	return sorted->descends && x != y ? -order : order;
+	return sorted->descends && (x != y || sorted->target == 0) ? -order : order;
 }
 
 static bool
@@ -280,13 +280,13 @@ refusal(struct store *store, const json_t *put, int *code)
 	int64_t lease = gateway_int(put, "lease");
 
 	free(name);
-	*code = CODE_NOT_FOUND;
-	if (lease != 0 && store_lease(store, lease) == NULL)
-		return "etcdserver: requested lease not found";
 	*code = CODE_INVALID;
 	if (!there &&
 	    (json_is_true(json_object_get(put, "ignore_value")) || json_is_true(json_object_get(put, "ignore_lease"))))
 		return "etcdserver: key not found";
+	*code = CODE_NOT_FOUND;
+	if (lease != 0 && store_lease(store, lease) == NULL)
+		return "etcdserver: requested lease not found";
 	return NULL;
 }
 

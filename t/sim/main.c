@@ -1,4 +1,5 @@
 /* etcdlocker under simulation: see doc/simulation.md. */
+#include "answers.h"
 #include "heap.h"
 #include "run.h"
 
@@ -234,7 +235,8 @@ static int
 usage(void)
 {
 	fputs("sim [--seconds N | --hours N] [--runs N] [--first SEED] [--jobs N] [--no-history]\n"
-	      "sim --seed SEED [--without LIST] [--no-history]\n",
+	      "sim --seed SEED [--without LIST] [--no-history]\n"
+	      "sim --answers <REQUESTS\n",
 	    stderr);
 	return 2;
 }
@@ -246,7 +248,7 @@ main(int argc, char *argv[])
 		{ "hours", required_argument, NULL, 'h' }, { "first", required_argument, NULL, 'f' },
 		{ "jobs", required_argument, NULL, 'j' }, { "runs", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 'S' }, { "without", required_argument, NULL, 'w' },
-		{ "no-history", no_argument, NULL, 'q' }, { 0 } };
+		{ "no-history", no_argument, NULL, 'q' }, { "answers", no_argument, NULL, 'a' }, { 0 } };
 	uint64_t first = (uint64_t)time(NULL) * 1000000, seed = 0;
 	long seconds = 20;
 	size_t jobs = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -280,6 +282,9 @@ main(int argc, char *argv[])
 		case 'q':
 			history = false;
 			break;
+		case 'a':
+			heap_set_up();
+			return answers();
 		default:
 			return usage();
 		}

@@ -174,10 +174,11 @@ members_spread(int first)
 		struct member *member = &cluster_state.members[i];
 		nsec lag = one_in(100) ? some_span(10 * NSEC_PER_MSEC, NSEC_PER_SEC) : between(50000, 2000000);
 
-		if (!is_in_touch(member) || (member->apply.slot != 0 && member->apply.at <= world.now + lag))
-			continue;
 		/* Who answers has seen it. */
-		alarm_set(&member->apply, i == first ? world.now : world.now + lag);
+		if (i == first || i == cluster_state.leader)
+			on_apply(member);
+		else if (is_in_touch(member) && (member->apply.slot == 0 || member->apply.at > world.now + lag))
+			alarm_set(&member->apply, world.now + lag);
 	}
 }
 

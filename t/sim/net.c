@@ -458,6 +458,25 @@ http_cancel(struct http_request *request)
 
 /* --- for the world --- */
 
+struct exchange *
+exchange_alone(const char *method, const char *path, const char *body)
+{
+	static struct http_request nobody;
+	struct exchange *exchange = allocate(sizeof(*exchange));
+
+	exchange->client = &nobody;
+	exchange->member = cluster_state.leader;
+	exchange->method = strdup(method);
+	exchange->path = strdup(path);
+	exchange->body = strdup(body);
+	exchange->stream = strcmp(path, "/v3/watch") == 0;
+	STAILQ_INIT(&exchange->chunks);
+	LIST_INSERT_HEAD(&exchanges, exchange, link);
+	/* Nothing is on its way to anybody. */
+	exchange->back.slot = SIZE_MAX;
+	return exchange;
+}
+
 void
 net_process_gone(struct proc *proc)
 {

@@ -70,6 +70,9 @@ void exchange_break(struct exchange *exchange);
 /* The member has nothing to say to it, ever. */
 void exchange_ignore(struct exchange *exchange);
 
+/* A request that comes from nobody and is with a member already: who compares answers reads what is set in it. */
+struct exchange *exchange_alone(const char *method, const char *path, const char *body);
+
 /* A process is dead: nobody waits for its answers. */
 void net_process_gone(struct proc *proc);
 
