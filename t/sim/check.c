@@ -6,6 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool
+is_excused(const struct node *node)
+{
+	return world.now < node->excused;
+}
+
+/* What it holds it might hold until its lease is over, at the latest. */
+static void
+excuse(struct node *node)
+{
+	nsec until = world.now + etcdlock_config_ms(node->options.config, "ttl") * NSEC_PER_MSEC + NSEC_PER_SEC;
+
+	if (node->excused < until)
+		node->excused = until;
+}
+
+void
+check_restored(struct node *node)
+{
+	excuse(node);
+}
+
 void
 check_start(struct node *node, int64_t token)
 {
@@ -19,15 +41,15 @@ check_start(struct node *node, int64_t token)
 		/* Who comes after a key was deleted cannot know that it was there. */
 		if (other->deleted != 0 && node->began > other->deleted)
 			continue;
-		if (!other->excused && !node->excused)
+		if (!is_excused(other) && !is_excused(node))
 			broken("two: %s starts, and %d processes of %s live", node->id, other->living, other->id);
 	}
 	if (token != node->token) {
 		world.tally.acquisitions++;
-		if (token <= *last && !node->excused)
+		if (token <= *last && !is_excused(node))
 			broken("%s: token %" PRId64 " after %" PRId64, node->id, token, *last);
 	}
-	if (!node->excused)
+	if (!is_excused(node))
 		*last = token;
 	node->token = token;
 }
@@ -72,13 +94,32 @@ releases(const struct op *op, const struct key *key, const struct version *now)
 	return false;
 }
 
+/* Who has a place in the queue keeps it, where nothing happens that costs one. */
+static void
+check_join(struct node *node, const struct op *op)
+{
+	const json_t *guard = json_array_get(json_object_get(op->request, "compare"), 0);
+	const json_t *put = json_object_get(json_array_get(json_object_get(op->request, "success"), 0), "request_put");
+	const char *key = json_string_value(json_object_get(put, "key"));
+
+	if (key == NULL || strcmp(op->path, "/v3/kv/txn") != 0 || json_object_get(put, "ignore_value") != NULL ||
+	    json_object_get(put, "lease") == NULL || gateway_int(guard, "create_revision") != 0)
+		return;
+	if (habits.gentle && !cluster_state.thawed && !node->options.relock && node->joined[0] != '\0' &&
+	    strcmp(node->joined, key) != 0)
+		broken("%s: queues again, and nothing has happened that costs a place", node->id);
+	snprintf(node->joined, sizeof(node->joined), "%s", key);
+}
+
 void
 node_before_op(const struct op *op)
 {
-	const struct node *node = op->node;
+	struct node *node = op->node;
 	const struct version *now;
 	struct key *key;
 
+	if (node != NULL)
+		check_join(node, op);
 	if (node == NULL || node->living == 0)
 		return;
 	if (habits.v2 && node->deadman.shared->create_revision != 0 &&
@@ -102,7 +143,8 @@ check_deleted(const char *key, bool calm)
 			continue;
 		node->deleted = world.now;
 		/* It learns of it in time only where the network and its host let it. */
-		node->excused = node->excused || !calm;
+		if (!calm)
+			excuse(node);
 	}
 }
 

@@ -333,6 +333,7 @@ member_thaw(int number)
 	note("m%d: thaws", number);
 	member->frozen = false;
 	if (member->leads && cluster_state.leader != number) {
+		cluster_state.thawed = true;
 		alarm_set(&member->step_down, world.now + some_span(NSEC_PER_MSEC, 500 * NSEC_PER_MSEC));
 		alarm_set(&member->check, world.now + between(0, 500 * NSEC_PER_MSEC));
 	}

@@ -73,7 +73,7 @@ static void
 excuse_if_all_are_harmed(struct node *node)
 {
 	if (is_harmed(node->sentinel) && is_harmed(node->supervisor) && is_harmed(node->keeper))
-		node->excused = true;
+		node->excused = NSEC_NEVER;
 }
 
 static void
@@ -427,7 +427,7 @@ restore(struct fault *fault)
 	if (habits.v2)
 		room = v2_index() - 3;
 	TAILQ_FOREACH(node, &nodes, link)
-	node->excused = true;
+	check_restored(node);
 	members_restore(back < room ? back : room, cluster_state.store.cluster + (fault->number % 2));
 }
 
@@ -520,11 +520,30 @@ static const struct kind kinds[] = {
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
+/* Most of what is about a host or its processes is about one where COMMAND runs, if there is one. */
+static void
+aim_at_holder(struct fault *fault)
+{
+	const struct node *node;
+
+	if (fault->number % 3 == 0)
+		return;
+	TAILQ_FOREACH(node, &nodes, link)
+	{
+		if (node->living == 0)
+			continue;
+		fault->slot = node->slot;
+		fault->host = node->slot->host.number;
+		return;
+	}
+}
+
 static void
 on_begin(void *arg)
 {
 	struct fault *fault = arg;
 
+	aim_at_holder(fault);
 	if (fault->kind->aim == AIM_NODE && fault->slot->node == NULL)
 		return;
 	world.tally.faults++;

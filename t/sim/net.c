@@ -54,6 +54,8 @@ delay(void)
 {
 	if (net.slow && one_in(4))
 		return some_span(NSEC_PER_MSEC, 3 * NSEC_PER_SEC);
+	if (net.jitters && !habits.calm && one_in(15))
+		return some_span(NSEC_PER_MSEC, 1500 * NSEC_PER_MSEC);
 	if (!habits.calm && one_in(500))
 		return some_span(10 * NSEC_PER_MSEC, 4 * NSEC_PER_SEC);
 	return between(80000, 600000);

@@ -50,7 +50,7 @@ struct line {
 
 extern struct net {
 	struct line lines[HOSTS][MEMBERS];
-	bool slow, lossy; /* all of it */
+	bool slow, lossy, jitters; /* all of it */
 } net;
 
 void net_begin(void);

@@ -48,7 +48,7 @@ static void
 choose_times(struct node *node)
 {
 	static const int ttls[] = { 2, 3, 5, 10, 30, 60 };
-	int ttl = ttls[habits.gentle ? between(4, 5) : between(0, 5)];
+	int ttl = ttls[habits.gentle || (habits.brisk && one_in(2)) ? between(4, 5) : between(0, 5)];
 
 	set(node, "ttl", "%d", ttl);
 	if (habits.gentle)
@@ -115,6 +115,8 @@ be_sentinel(void *arg)
 static nsec
 some_pause(void)
 {
+	if (habits.brisk && !one_in(20))
+		return some_span(NSEC_PER_MSEC, 50 * NSEC_PER_MSEC);
 	return one_in(3) ? some_span(NSEC_PER_MSEC, 30 * NSEC_PER_SEC) : some_span(NSEC_PER_MSEC, 2 * NSEC_PER_SEC);
 }
 

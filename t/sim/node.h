@@ -32,7 +32,8 @@ struct node {
 	int processes, living;                       /* of all; of COMMAND's */
 	int64_t token;                               /* of its last start */
 	bool supervised;                             /* it has had its supervisor */
-	bool excused;                                /* what it runs might overlap: it could not know */
+	nsec excused;                                /* what it runs might overlap until then: it could not know */
+	char joined[64];                             /* the key, in base64, that it has put into the queue; "": none */
 	nsec began;
 	nsec deleted; /* when its key was deleted from outside, at last; 0: it was not */
 	bool starves;
@@ -46,6 +47,7 @@ extern struct nodes nodes;
 /* What all nodes of a world have in common. */
 struct habits {
 	bool v2, deletes, restores, keepalive, slews;
+	bool brisk;    /* COMMANDs are short, and so are pauses */
 	bool stubborn; /* COMMANDs run long, and do not obey */
 	bool gentle;   /* nothing that costs a lock happens */
 	int longest_run_s;
@@ -77,6 +79,9 @@ void check_start(struct node *node, int64_t token);
 
 /* Something is agreed upon in the next moment. */
 void node_before_op(const struct op *op);
+
+/* The store is about to be another one, in which NODE might have nothing. */
+void check_restored(struct node *node);
 
 /* KEY is about to be deleted or changed behind the back of who has it. CALM: nothing else goes wrong meanwhile. */
 void check_deleted(const char *key, bool calm);

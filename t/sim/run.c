@@ -67,9 +67,13 @@ choose_habits(void)
 		.keepalive = one_in(5),
 		.slews = one_in(3),
 		.stubborn = one_in(3),
+		.brisk = one_in(3),
 		.longest_run_s = (int)some_span(2, 120) };
 	if (habits.gentle)
 		habits.deletes = habits.restores = habits.keepalive = false;
+	if (habits.brisk)
+		habits.stubborn = false;
+	net.jitters = one_in(3);
 	habits.v2 = one_in(5);
 	if (habits.v2)
 		habits.keepalive = habits.slews = false;
