@@ -1,0 +1,461 @@
+#include "faults.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+/* --- to processes --- */
+
+static void
+signal_one(struct proc *proc, int signo)
+{
+	if (proc != NULL)
+		proc_signal(proc, signo);
+}
+
+static void
+stop(struct fault *fault, size_t at, struct proc *proc)
+{
+	if (proc == NULL || proc->dead)
+		return;
+	fault->pids[at] = proc->pid;
+	proc_signal(proc, SIGSTOP);
+}
+
+static void
+go_on(struct fault *fault)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct proc *proc = fault->pids[i] == 0 ? NULL : proc_find(fault->pids[i]);
+
+		fault->pids[i] = 0;
+		signal_one(proc, SIGCONT);
+	}
+}
+
+static struct proc *
+some_command(const struct node *node)
+{
+	struct proc *proc, *chosen = NULL;
+	uint64_t count = 0;
+
+	TAILQ_FOREACH(proc, &procs, link)
+	if (proc->node == node && proc->kind == PROC_COMMAND && !proc->dead && one_in(++count))
+		chosen = proc;
+	return chosen;
+}
+
+static void
+kill_supervisor(struct fault *fault)
+{
+	signal_one(fault->slot->node->supervisor, SIGKILL);
+}
+
+static void
+kill_sentinel(struct fault *fault)
+{
+	signal_one(fault->slot->node->sentinel, SIGKILL);
+}
+
+static void
+kill_keeper(struct fault *fault)
+{
+	signal_one(fault->slot->node->keeper, SIGKILL);
+}
+
+static void
+kill_two(struct fault *fault)
+{
+	const struct node *node = fault->slot->node;
+	struct proc *three[] = { node->sentinel, node->supervisor, node->keeper };
+
+	for (uint64_t i = 0; i < 3; i++)
+		if (i != fault->number % 3)
+			signal_one(three[i], SIGKILL);
+}
+
+static void
+stop_supervisor(struct fault *fault)
+{
+	stop(fault, 0, fault->slot->node->supervisor);
+}
+
+static void
+stop_sentinel(struct fault *fault)
+{
+	stop(fault, 0, fault->slot->node->sentinel);
+}
+
+static void
+stop_both(struct fault *fault)
+{
+	stop_supervisor(fault);
+	stop(fault, 1, fault->slot->node->sentinel);
+}
+
+static void
+starve_supervisor(struct fault *fault)
+{
+	struct proc *supervisor = fault->slot->node->supervisor;
+
+	if (supervisor != NULL)
+		supervisor->starved = world.now + fault->span;
+}
+
+static void
+stop_command(struct fault *fault)
+{
+	stop(fault, 0, some_command(fault->slot->node));
+}
+
+static void
+kill_command(struct fault *fault)
+{
+	signal_one(some_command(fault->slot->node), SIGKILL);
+}
+
+static void
+tell(struct fault *fault)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCONT };
+
+	signal_one(fault->slot->node->sentinel, signals[fault->number % 5]);
+}
+
+static void
+starve_of_memory(struct fault *fault)
+{
+	struct node *node = fault->slot->node;
+
+	node->starves = true;
+	if (node->supervisor != NULL)
+		node->supervisor->starves = true;
+}
+
+static void
+feed(struct fault *fault)
+{
+	struct node *node = fault->slot->node;
+
+	if (node != NULL && node->supervisor != NULL)
+		node->supervisor->starves = false;
+}
+
+/* --- to the network --- */
+
+static void
+cut(const struct fault *fault, bool forth, bool back)
+{
+	net.lines[fault->host][fault->member] = (struct line){ .cut_forth = forth, .cut_back = back };
+}
+
+static void
+cut_line(struct fault *fault)
+{
+	cut(fault, true, true);
+}
+
+static void
+cut_forth(struct fault *fault)
+{
+	cut(fault, true, false);
+}
+
+static void
+cut_back(struct fault *fault)
+{
+	cut(fault, false, true);
+}
+
+static void
+mend_line(struct fault *fault)
+{
+	cut(fault, false, false);
+}
+
+static void
+set_host(const struct fault *fault, bool is_cut)
+{
+	for (int i = 0; i < MEMBERS; i++)
+		net.lines[fault->host][i] = (struct line){ .cut_forth = is_cut, .cut_back = is_cut };
+}
+
+static void
+cut_host(struct fault *fault)
+{
+	set_host(fault, true);
+}
+
+static void
+mend_host(struct fault *fault)
+{
+	set_host(fault, false);
+}
+
+static void
+slow_down(struct fault *fault)
+{
+	(void)fault;
+	net.slow = true;
+}
+
+static void
+speed_up(struct fault *fault)
+{
+	(void)fault;
+	net.slow = false;
+}
+
+static void
+lose(struct fault *fault)
+{
+	(void)fault;
+	net.lossy = true;
+}
+
+static void
+stop_losing(struct fault *fault)
+{
+	(void)fault;
+	net.lossy = false;
+}
+
+/* --- to etcd --- */
+
+static void
+crash(struct fault *fault)
+{
+	member_crash(fault->member);
+}
+
+static void
+start_again(struct fault *fault)
+{
+	member_start(fault->member);
+}
+
+static void
+freeze(struct fault *fault)
+{
+	member_freeze(fault->member);
+}
+
+static void
+thaw(struct fault *fault)
+{
+	member_thaw(fault->member);
+}
+
+static void
+aim_at_leader(struct fault *fault)
+{
+	if (cluster_state.leader != -1)
+		fault->member = cluster_state.leader;
+}
+
+static void
+freeze_leader(struct fault *fault)
+{
+	aim_at_leader(fault);
+	freeze(fault);
+}
+
+static void
+cut_member(struct fault *fault)
+{
+	member_cut(fault->member, true);
+}
+
+static void
+cut_leader(struct fault *fault)
+{
+	aim_at_leader(fault);
+	cut_member(fault);
+}
+
+static void
+mend_member(struct fault *fault)
+{
+	member_cut(fault->member, false);
+}
+
+static void
+move_leader(struct fault *fault)
+{
+	(void)fault;
+	member_move_leader();
+}
+
+static void
+take_vote(struct fault *fault)
+{
+	if (fault->member != cluster_state.leader)
+		cluster_state.members[fault->member].learner = true;
+}
+
+static void
+give_vote(struct fault *fault)
+{
+	cluster_state.members[fault->member].learner = false;
+}
+
+static void
+slow_disk(struct fault *fault)
+{
+	(void)fault;
+	cluster_state.slow_disk = true;
+}
+
+static void
+fast_disk(struct fault *fault)
+{
+	(void)fault;
+	cluster_state.slow_disk = false;
+}
+
+static void
+compact(struct fault *fault)
+{
+	v2_clear((int64_t)(fault->number % 20));
+	store_compact(&cluster_state.store, cluster_state.store.revision - (int64_t)(fault->number % 20));
+}
+
+static void
+fill(struct fault *fault)
+{
+	(void)fault;
+	cluster_state.full = true;
+}
+
+static void
+make_room(struct fault *fault)
+{
+	(void)fault;
+	cluster_state.full = false;
+}
+
+static void
+forget_tokens(struct fault *fault)
+{
+	(void)fault;
+	cluster_state.token_valid = cluster_state.token + 1;
+}
+
+/* Somebody deletes, or writes, the key of who holds the lock or waits for it. */
+static void
+delete_key(struct fault *fault)
+{
+	struct store *store = &cluster_state.store;
+	struct key *key, *chosen = NULL;
+	uint64_t count = 0;
+	json_t *request;
+
+	if (habits.v2 && cluster_state.leader != -1) {
+		check_deleted(fault->slot->key, fault->calm);
+		v2_delete_outside(fault->slot->key);
+		return;
+	}
+	TAILQ_FOREACH(key, &store->keys, link)
+	if (store_now(key) != NULL && one_in(++count))
+		chosen = key;
+	if (chosen == NULL || cluster_state.leader == -1)
+		return;
+	check_deleted(chosen->name, fault->calm);
+	request = one_in(2)
+	    ? json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", chosen->name64)
+	    : json_pack("{s[{s{ss ss}}]}", "success", "request_put", "key", chosen->name64, "value", "b3RoZXI=");
+	raft_submit(NULL, cluster_state.leader, "/v3/kv/txn", request);
+}
+
+static void
+restore(struct fault *fault)
+{
+	int64_t back = between(0, 40), room = cluster_state.store.revision - 1;
+	struct node *node;
+
+	if (cluster_state.store.compacted > 0)
+		room = cluster_state.store.revision - cluster_state.store.compacted;
+	if (habits.v2)
+		room = v2_index() - 3;
+	TAILQ_FOREACH(node, &nodes, link)
+	check_restored(node);
+	members_restore(back < room ? back : room, cluster_state.store.cluster + (fault->number % 2));
+}
+
+/* --- all of them --- */
+
+static bool
+deletes(void)
+{
+	return habits.deletes;
+}
+
+static bool
+restores(void)
+{
+	return habits.restores;
+}
+
+/* What a leader that was frozen says of keepalives is not to be trusted: see etcdlocker(1). */
+static bool
+without_keepalives(void)
+{
+	return !habits.keepalive;
+}
+
+/* The kernel's timer goes by the boot clock alone: see etcdlocker(1). */
+static bool
+without_slews(void)
+{
+	return !habits.slews;
+}
+
+static bool
+with_tokens(void)
+{
+	return cluster_state.auth;
+}
+
+static bool
+with_v3(void)
+{
+	return !habits.v2;
+}
+
+/* Its place in the list. */
+#define CUT_HOST 16
+
+const struct kind fault_kinds[FAULT_KINDS] = {
+	{ "member crashes", AIM_ETCD, GENTLE, crash, start_again, NULL },
+	{ "member freezes", AIM_ETCD, GENTLE, freeze, thaw, without_keepalives },
+	{ "leader freezes", AIM_ETCD, GENTLE, freeze_leader, thaw, without_keepalives },
+	{ "member is cut off", AIM_ETCD, GENTLE, cut_member, mend_member, NULL },
+	{ "leader is cut off", AIM_ETCD, GENTLE, cut_leader, mend_member, without_keepalives },
+	{ "leader moves", AIM_ETCD, GENTLE, move_leader, NULL, NULL },
+	{ "member is a learner", AIM_ETCD, GENTLE, take_vote, give_vote, with_v3 },
+	{ "slow disk", AIM_ETCD, ROUGH, slow_disk, fast_disk, NULL },
+	{ "compaction", AIM_ETCD, GENTLE, compact, NULL, NULL },
+	{ "out of space", AIM_ETCD, GENTLE, fill, make_room, with_v3 },
+	{ "tokens die", AIM_ETCD, GENTLE, forget_tokens, NULL, with_tokens },
+	{ "key deleted", AIM_ETCD, ROUGH, delete_key, NULL, deletes },
+	{ "restored", AIM_ETCD, ROUGH, restore, NULL, restores },
+	{ "line cut", AIM_ETCD, GENTLE, cut_line, mend_line, NULL },
+	{ "line cut forth", AIM_ETCD, GENTLE, cut_forth, mend_line, NULL },
+	{ "line cut back", AIM_ETCD, GENTLE, cut_back, mend_line, NULL },
+	[CUT_HOST] = { "host cut off", AIM_ETCD, ROUGH, cut_host, mend_host, NULL },
+	{ "slow network", AIM_ETCD, ROUGH, slow_down, speed_up, NULL },
+	{ "lossy network", AIM_ETCD, ROUGH, lose, stop_losing, NULL },
+	{ "supervisor killed", AIM_NODE, GENTLE, kill_supervisor, NULL, NULL },
+	{ "sentinel killed", AIM_NODE, GENTLE, kill_sentinel, NULL, NULL },
+	{ "keeper killed", AIM_NODE, GENTLE, kill_keeper, NULL, NULL },
+	{ "two of three killed", AIM_NODE, GENTLE, kill_two, NULL, NULL },
+	{ "supervisor stopped", AIM_NODE, ROUGH, stop_supervisor, go_on, NULL },
+	{ "sentinel stopped", AIM_NODE, GENTLE, stop_sentinel, go_on, NULL },
+	{ "both stopped", AIM_NODE, ROUGH, stop_both, go_on, without_slews },
+	{ "supervisor starved", AIM_NODE, ROUGH, starve_supervisor, NULL, NULL },
+	{ "COMMAND stopped", AIM_NODE, GENTLE, stop_command, go_on, NULL },
+	{ "COMMAND killed", AIM_NODE, GENTLE, kill_command, NULL, NULL },
+	{ "signal", AIM_NODE, GENTLE, tell, NULL, NULL },
+	{ "no memory", AIM_NODE, ROUGH, starve_of_memory, feed, NULL },
+};
+
+const struct kind *const fault_cut_host = &fault_kinds[CUT_HOST];

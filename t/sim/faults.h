@@ -1,0 +1,38 @@
+/* What can go wrong. */
+#ifndef T_SIM_FAULTS_H
+#define T_SIM_FAULTS_H
+
+#include "node.h"
+
+struct fault {
+	const struct kind *kind;
+	struct slot *slot; /* whom it is about, where it is about one */
+	int host, member;
+	uint64_t number; /* any */
+	nsec span;
+	struct alarm begin, end;
+	bool calm;     /* nothing else goes wrong at its time */
+	pid_t pids[2]; /* of what it has stopped */
+};
+
+enum aim { AIM_ETCD, AIM_NODE };
+
+/* Whether one alone can cost a lock that is held. */
+enum roughness { GENTLE, ROUGH };
+
+struct kind {
+	const char *name;
+	enum aim aim;
+	enum roughness roughness;
+	void (*begin)(struct fault *fault);
+	void (*end)(struct fault *fault); /* NULL: there is nothing to undo */
+	bool (*possible)(void);           /* NULL: always */
+};
+
+#define FAULT_KINDS 31
+extern const struct kind fault_kinds[FAULT_KINDS];
+
+/* One of them: a host is cut off from all members. */
+extern const struct kind *const fault_cut_host;
+
+#endif
