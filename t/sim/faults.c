@@ -191,6 +191,37 @@ mend_host(struct fault *fault)
 	set_host(fault, false);
 }
 
+/* The lines of a host come and go, each way for itself. */
+static void
+on_flap(void *arg)
+{
+	struct fault *fault = arg;
+	int64_t state = between(0, 7);
+
+	for (int i = 0; i < MEMBERS; i++) {
+		net.lines[fault->host][i] = (struct line){ .cut_forth = state == 1 || state > 5,
+			.cut_back = state == 2 || state == 3 || state > 5 };
+		if (one_in(8))
+			state = between(0, 7);
+	}
+	world.tally.faults++;
+	alarm_set(&fault->step, world.now + some_span(20 * NSEC_PER_MSEC, 20 * NSEC_PER_SEC));
+}
+
+static void
+flap(struct fault *fault)
+{
+	fault->step = (struct alarm){ .ring = on_flap, .arg = fault };
+	on_flap(fault);
+}
+
+static void
+stop_flapping(struct fault *fault)
+{
+	alarm_stop(&fault->step);
+	mend_host(fault);
+}
+
 static void
 slow_down(struct fault *fault)
 {
@@ -442,6 +473,7 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "line cut forth", AIM_ETCD, GENTLE, cut_forth, mend_line, NULL },
 	{ "line cut back", AIM_ETCD, GENTLE, cut_back, mend_line, NULL },
 	[CUT_HOST] = { "host cut off", AIM_ETCD, ROUGH, cut_host, mend_host, NULL },
+	{ "host flaps", AIM_ETCD, ROUGH, flap, stop_flapping, NULL },
 	{ "slow network", AIM_ETCD, ROUGH, slow_down, speed_up, NULL },
 	{ "lossy network", AIM_ETCD, ROUGH, lose, stop_losing, NULL },
 	{ "supervisor killed", AIM_NODE, GENTLE, kill_supervisor, NULL, NULL },
@@ -458,4 +490,4 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "no memory", AIM_NODE, ROUGH, starve_of_memory, feed, NULL },
 };
 
-const struct kind *const fault_cut_host = &fault_kinds[CUT_HOST];
+const struct kind *const fault_cut_host = &fault_kinds[CUT_HOST], *const fault_flap = &fault_kinds[CUT_HOST + 1];

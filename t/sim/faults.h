@@ -10,9 +10,9 @@ struct fault {
 	int host, member;
 	uint64_t number; /* any */
 	nsec span;
-	struct alarm begin, end;
-	bool calm;     /* nothing else goes wrong at its time */
-	pid_t pids[2]; /* of what it has stopped */
+	struct alarm begin, end, step; /* STEP: of what it does meanwhile */
+	bool calm;                     /* nothing else goes wrong at its time */
+	pid_t pids[2];                 /* of what it has stopped */
 };
 
 enum aim { AIM_ETCD, AIM_NODE };
@@ -29,10 +29,10 @@ struct kind {
 	bool (*possible)(void);           /* NULL: always */
 };
 
-#define FAULT_KINDS 31
+#define FAULT_KINDS 32
 extern const struct kind fault_kinds[FAULT_KINDS];
 
-/* One of them: a host is cut off from all members. */
-extern const struct kind *const fault_cut_host;
+/* Two of them: a host is cut off from all members, and its lines come and go. */
+extern const struct kind *const fault_cut_host, *const fault_flap;
 
 #endif

@@ -133,7 +133,7 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS])
 	}
 	/* A holder that nobody hears of is what the promise is about. */
 	if (!habits.gentle && count < FAULT_KINDS && one_in(2))
-		chosen[count++] = fault_cut_host;
+		chosen[count++] = one_in(2) ? fault_cut_host : fault_flap;
 	return count;
 }
 

@@ -51,6 +51,8 @@ choose_times(struct node *node)
 	int ttl = ttls[habits.gentle || (habits.brisk && one_in(2)) ? between(4, 5) : between(0, 5)];
 
 	set(node, "ttl", "%d", ttl);
+	if (habits.gentle && one_in(2))
+		set(node, "refresh", "%dms", (int)between(500, 5000));
 	if (habits.gentle)
 		return;
 	if (one_in(4))

@@ -223,7 +223,8 @@ store_compact(struct store *store, int64_t revision)
 	while (gone < store->change_count && store->changes[gone].version->mod < revision)
 		gone++;
 	store->change_count -= gone;
-	memmove(store->changes, store->changes + gone, store->change_count * sizeof(*store->changes));
+	if (gone > 0)
+		memmove(store->changes, store->changes + gone, store->change_count * sizeof(*store->changes));
 	for (key = TAILQ_FIRST(&store->keys); key != NULL; key = next) {
 		struct version *version = key->latest;
 
