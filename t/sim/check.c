@@ -39,14 +39,15 @@ check_start(struct node *node, int64_t token)
 		if (other == node || other->living == 0 || strcmp(other->slot->key, node->slot->key) != 0)
 			continue;
 		/* Who comes after a key was deleted cannot know that it was there. */
-		if (other->deleted != 0 && node->began > other->deleted)
+		if ((other->deleted != 0 && node->began > other->deleted) ||
+		    (node->deleted != 0 && other->began > node->deleted))
 			continue;
 		if (!is_excused(other) && !is_excused(node))
 			broken("two: %s starts, and %d processes of %s live", node->id, other->living, other->id);
 	}
 	if (token != node->token) {
 		world.tally.acquisitions++;
-		if (token <= *last && !is_excused(node))
+		if (token <= *last && !is_excused(node) && node->deleted == 0)
 			broken("%s: token %" PRId64 " after %" PRId64, node->id, token, *last);
 	}
 	if (!is_excused(node))
@@ -130,16 +131,25 @@ node_before_op(const struct op *op)
 		broken("%s: releases, and %d of its processes live", node->id, node->living);
 }
 
+/* KEY is NODE's, whether NODE knows already or not. */
+static bool
+has_key(const struct node *node, const char *key, const char *key64)
+{
+	const struct deadman_page *page = node->deadman.shared;
+
+	if (page == NULL || strcmp(node->slot->key, key) == 0)
+		return page != NULL;
+	return strcmp(node->joined, key64) == 0 || (page->create_revision != 0 && strcmp(page->owner_key, key) == 0);
+}
+
 void
-check_deleted(const char *key, bool calm)
+check_deleted(const char *key, const char *key64, bool calm)
 {
 	struct node *node;
 
 	TAILQ_FOREACH(node, &nodes, link)
 	{
-		const struct deadman_page *page = node->deadman.shared;
-
-		if (page == NULL || page->create_revision == 0 || strcmp(page->owner_key, key) != 0)
+		if (!has_key(node, key, key64))
 			continue;
 		node->deleted = world.now;
 		/* It learns of it in time only where the network and its host let it. */

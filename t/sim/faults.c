@@ -173,39 +173,53 @@ mend_line(struct fault *fault)
 }
 
 static void
-set_host(const struct fault *fault, bool is_cut)
+set_lines(const struct fault *fault, bool cut_forth, bool cut_back)
 {
 	for (int i = 0; i < MEMBERS; i++)
-		net.lines[fault->host][i] = (struct line){ .cut_forth = is_cut, .cut_back = is_cut };
+		net.lines[fault->host][i] = (struct line){ .cut_forth = cut_forth, .cut_back = cut_back };
 }
 
 static void
 cut_host(struct fault *fault)
 {
-	set_host(fault, true);
+	set_lines(fault, true, true);
 }
 
 static void
 mend_host(struct fault *fault)
 {
-	set_host(fault, false);
+	set_lines(fault, false, false);
 }
 
-/* The lines of a host come and go, each way for itself. */
+/* The lines of a host come and go, each way for itself; most often it hears nothing first, then something, then nothing
+ * gets through. */
 static void
 on_flap(void *arg)
 {
 	struct fault *fault = arg;
-	int64_t state = between(0, 7);
+	uint64_t phase = one_in(6) ? chance() % 4 : fault->phase++ % 4;
+	nsec lasts;
 
-	for (int i = 0; i < MEMBERS; i++) {
-		net.lines[fault->host][i] = (struct line){ .cut_forth = state == 1 || state > 5,
-			.cut_back = state == 2 || state == 3 || state > 5 };
-		if (one_in(8))
-			state = between(0, 7);
+	switch (phase) {
+	case 0:
+		set_lines(fault, false, true);
+		lasts = some_span(100 * NSEC_PER_MSEC, 16 * NSEC_PER_SEC);
+		break;
+	case 1:
+		set_lines(fault, false, false);
+		lasts = some_span(5 * NSEC_PER_MSEC, 2 * NSEC_PER_SEC);
+		break;
+	case 2:
+		set_lines(fault, true, !one_in(4));
+		lasts = between(NSEC_PER_SEC, 70 * NSEC_PER_SEC);
+		break;
+	default:
+		set_lines(fault, false, false);
+		lasts = some_span(10 * NSEC_PER_MSEC, 20 * NSEC_PER_SEC);
+		break;
 	}
 	world.tally.faults++;
-	alarm_set(&fault->step, world.now + some_span(20 * NSEC_PER_MSEC, 20 * NSEC_PER_SEC));
+	alarm_set(&fault->step, world.now + lasts);
 }
 
 static void
@@ -381,7 +395,7 @@ delete_key(struct fault *fault)
 	json_t *request;
 
 	if (habits.v2 && cluster_state.leader != -1) {
-		check_deleted(fault->slot->key, fault->calm);
+		check_deleted(fault->slot->key, "", fault->calm);
 		v2_delete_outside(fault->slot->key);
 		return;
 	}
@@ -390,7 +404,7 @@ delete_key(struct fault *fault)
 		chosen = key;
 	if (chosen == NULL || cluster_state.leader == -1)
 		return;
-	check_deleted(chosen->name, fault->calm);
+	check_deleted(chosen->name, chosen->name64, fault->calm);
 	request = one_in(2)
 	    ? json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", chosen->name64)
 	    : json_pack("{s[{s{ss ss}}]}", "success", "request_put", "key", chosen->name64, "value", "b3RoZXI=");

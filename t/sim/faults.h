@@ -11,6 +11,7 @@ struct fault {
 	uint64_t number; /* any */
 	nsec span;
 	struct alarm begin, end, step; /* STEP: of what it does meanwhile */
+	uint64_t phase;                /* of STEP */
 	bool calm;                     /* nothing else goes wrong at its time */
 	pid_t pids[2];                 /* of what it has stopped */
 };

@@ -84,7 +84,7 @@ void node_before_op(const struct op *op);
 void check_restored(struct node *node);
 
 /* KEY is about to be deleted or changed behind the back of who has it. CALM: nothing else goes wrong meanwhile. */
-void check_deleted(const char *key, bool calm);
+void check_deleted(const char *key, const char *key64, bool calm);
 
 /* NODE says that the lock was lost. */
 void check_lost(const struct node *node);
