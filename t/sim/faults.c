@@ -466,7 +466,8 @@ with_v3(void)
 	return !habits.v2;
 }
 
-/* Its place in the list. */
+/* Places in the list. */
+#define DELETE 11
 #define CUT_HOST 16
 
 const struct kind fault_kinds[FAULT_KINDS] = {
@@ -481,7 +482,7 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "compaction", AIM_ETCD, GENTLE, compact, NULL, NULL },
 	{ "out of space", AIM_ETCD, GENTLE, fill, make_room, with_v3 },
 	{ "tokens die", AIM_ETCD, GENTLE, forget_tokens, NULL, with_tokens },
-	{ "key deleted", AIM_ETCD, ROUGH, delete_key, NULL, deletes },
+	[DELETE] = { "key deleted", AIM_ETCD, ROUGH, delete_key, NULL, deletes },
 	{ "restored", AIM_ETCD, ROUGH, restore, NULL, restores },
 	{ "line cut", AIM_ETCD, GENTLE, cut_line, mend_line, NULL },
 	{ "line cut forth", AIM_ETCD, GENTLE, cut_forth, mend_line, NULL },
@@ -504,4 +505,5 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "no memory", AIM_NODE, ROUGH, starve_of_memory, feed, NULL },
 };
 
-const struct kind *const fault_cut_host = &fault_kinds[CUT_HOST], *const fault_flap = &fault_kinds[CUT_HOST + 1];
+const struct kind *const fault_cut_host = &fault_kinds[CUT_HOST], *const fault_flap = &fault_kinds[CUT_HOST + 1],
+			 *const fault_delete = &fault_kinds[DELETE];

@@ -33,7 +33,7 @@ struct kind {
 #define FAULT_KINDS 32
 extern const struct kind fault_kinds[FAULT_KINDS];
 
-/* Two of them: a host is cut off from all members, and its lines come and go. */
-extern const struct kind *const fault_cut_host, *const fault_flap;
+/* Some of them: a host is cut off from all members, its lines come and go, and somebody deletes a key. */
+extern const struct kind *const fault_cut_host, *const fault_flap, *const fault_delete;
 
 #endif

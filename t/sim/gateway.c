@@ -300,9 +300,9 @@ carry_out_put(struct store *store, const json_t *put)
 	const struct version *now = key == NULL ? NULL : store_now(key);
 	int64_t lease = gateway_int(put, "lease");
 
-	if (json_is_true(json_object_get(put, "ignore_value")))
+	if (now != NULL && json_is_true(json_object_get(put, "ignore_value")))
 		value64 = now->value64;
-	if (json_is_true(json_object_get(put, "ignore_lease")))
+	if (now != NULL && json_is_true(json_object_get(put, "ignore_lease")))
 		lease = now->lease;
 	store_put(store, name, name64, value64 == NULL ? "" : value64, lease);
 	free(name);

@@ -57,7 +57,7 @@ refused_for(const struct exchange *exchange)
 	const char *path = exchange->path;
 	uint64_t number;
 
-	if (!cluster_state.auth || strcmp(path, "/v3/kv/range") * strcmp(path, "/v3/kv/txn") != 0)
+	if (!cluster_state.auth || (strcmp(path, "/v3/kv/range") != 0 && strcmp(path, "/v3/kv/txn") != 0))
 		return 0;
 	if (exchange->authorization == NULL)
 		return CODE_INVALID;
@@ -172,7 +172,8 @@ members_spread(int first)
 {
 	for (int i = 0; i < MEMBERS; i++) {
 		struct member *member = &cluster_state.members[i];
-		nsec lag = one_in(100) ? some_span(10 * NSEC_PER_MSEC, NSEC_PER_SEC) : between(50000, 2000000);
+		nsec lag = one_in(cluster_state.lags ? 4 : 100) ? some_span(10 * NSEC_PER_MSEC, NSEC_PER_SEC)
+								: between(50000, 2000000);
 
 		/* Who answers has seen it. */
 		if (i == first || i == cluster_state.leader)
@@ -410,5 +411,6 @@ void
 members_end(void)
 {
 	raft_end();
+	watch_end();
 	store_free(&cluster_state.store);
 }

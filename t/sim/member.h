@@ -54,6 +54,7 @@ extern struct cluster_state {
 	uint64_t token;       /* the last one that was given */
 	uint64_t token_valid; /* those before it are not known any more */
 	bool slow_disk;
+	bool lags;   /* followers are behind, often */
 	bool thawed; /* a leader that was frozen has thawed: it might have ended leases that were kept alive */
 	int64_t last_token[2]; /* the largest that COMMAND was given since the store was restored */
 } cluster_state;
@@ -98,6 +99,7 @@ void lessor_keepalive(struct exchange *exchange, const json_t *request);
 void watch_open(struct exchange *exchange);
 void watch_close(struct exchange *exchange);
 void watch_begin(void);
+void watch_end(void);
 /* What MEMBER has seen since. */
 void watch_tell(int member);
 /* MEMBER has no leader: who wanted one is told. */

@@ -121,9 +121,9 @@ nemesis_rest(void)
 
 /* Some kinds, few enough to meet each other often. */
 static size_t
-choose_kinds(const struct kind *chosen[FAULT_KINDS])
+choose_kinds(const struct kind *chosen[FAULT_KINDS + 2])
 {
-	size_t count = 0, wanted = (size_t)between(1, one_in(3) ? FAULT_KINDS : 6);
+	size_t count = 0, wanted = (size_t)between(1, one_in(3) ? FAULT_KINDS : habits.deletes ? 2 : 6);
 
 	for (size_t i = 0; i < wanted; i++) {
 		const struct kind *kind = &fault_kinds[between(0, FAULT_KINDS - 1)];
@@ -131,8 +131,10 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS])
 		if ((!habits.gentle || kind->roughness == GENTLE) && (kind->possible == NULL || kind->possible()))
 			chosen[count++] = kind;
 	}
+	if (habits.deletes)
+		chosen[count++] = fault_delete;
 	/* A holder that nobody hears of is what the promise is about. */
-	if (!habits.gentle && count < FAULT_KINDS && one_in(2))
+	if (!habits.gentle && one_in(2))
 		chosen[count++] = one_in(2) ? fault_cut_host : fault_flap;
 	return count;
 }
@@ -140,7 +142,7 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS])
 size_t
 nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *without)
 {
-	const struct kind *chosen[FAULT_KINDS];
+	const struct kind *chosen[FAULT_KINDS + 2];
 	size_t chosen_count = choose_kinds(chosen);
 	nsec gap = some_span(500 * NSEC_PER_MSEC, 40 * NSEC_PER_SEC), at = world.now;
 

@@ -483,11 +483,10 @@ void
 net_process_gone(struct proc *proc)
 {
 	struct http *http;
-	struct http_request *request;
 
 	TAILQ_FOREACH(http, &proc->engines, link)
-	while ((request = TAILQ_FIRST(&http->requests)) != NULL)
-		request_free(request);
+	while (!TAILQ_EMPTY(&http->requests))
+		request_free(TAILQ_FIRST(&http->requests));
 	TAILQ_INIT(&proc->engines);
 }
 
@@ -511,6 +510,10 @@ net_begin(void)
 void
 net_end(void)
 {
-	while (!LIST_EMPTY(&exchanges))
-		exchange_free(LIST_FIRST(&exchanges));
+	struct exchange *exchange, *next;
+
+	for (exchange = LIST_FIRST(&exchanges); exchange != NULL; exchange = next) {
+		next = LIST_NEXT(exchange, link);
+		exchange_free(exchange);
+	}
 }

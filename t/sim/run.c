@@ -78,6 +78,7 @@ choose_habits(void)
 	if (habits.brisk)
 		habits.stubborn = false;
 	net.jitters = one_in(3);
+	cluster_state.lags = one_in(3);
 	habits.v2 = one_in(5);
 	if (habits.v2)
 		habits.keepalive = habits.slews = false;

@@ -259,6 +259,13 @@ watch_open(struct exchange *exchange)
 }
 
 void
+watch_end(void)
+{
+	while (!LIST_EMPTY(&streams))
+		stream_free(LIST_FIRST(&streams));
+}
+
+void
 watch_begin(void)
 {
 	LIST_INIT(&streams);
