@@ -111,6 +111,40 @@ renewals_follow_the_chain(void **state)
 	reported(REPORT_RENEWED);
 }
 
+/* A read comes back before the answer to a renewal that it has seen. */
+static void
+read_meanwhile(void)
+{
+	hold();
+	http_fail(http_find("waitIndex=6"), "lost", true);
+	v2->renew(protocol, true);
+	fake_loop_run();
+	http_answer(http_find("quorum=true"), 200, NODE("get", "6"));
+	nothing_is_reported();
+	assert_false(http_is_out("quorum=true"));
+}
+
+static void
+a_renewal_that_was_seen_before_its_answer_is_no_loss(void **state)
+{
+	(void)state;
+	read_meanwhile();
+	http_answer(http_find("prevIndex=5"), 200, NODE("compareAndSwap", "6"));
+	reported(REPORT_RENEWED);
+	http_answer(http_find("quorum=true"), 200, NODE("get", "6"));
+	reported(REPORT_PLACED);
+}
+
+static void
+what_was_seen_and_was_not_ours_is_one(void **state)
+{
+	(void)state;
+	read_meanwhile();
+	http_answer(http_find("prevIndex=5"), 412, "{\"errorCode\":101,\"message\":\"Compare failed\",\"index\":6}");
+	http_answer(http_find("quorum=true"), 200, NODE("get", "6"));
+	reported(REPORT_KEY_GONE);
+}
+
 static void
 a_step_that_nobody_of_us_made_is_a_loss(void **state)
 {
@@ -209,6 +243,8 @@ main(void)
 		V2(the_others_wait_for_its_end),
 		V2(an_expiry_is_no_release),
 		V2(renewals_follow_the_chain),
+		V2(a_renewal_that_was_seen_before_its_answer_is_no_loss),
+		V2(what_was_seen_and_was_not_ours_is_one),
 		V2(a_step_that_nobody_of_us_made_is_a_loss),
 		V2(a_key_that_goes_is_a_loss_at_once),
 		V2(a_release_deletes_what_we_left),

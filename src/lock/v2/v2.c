@@ -30,7 +30,7 @@ turn_to(struct v2 *v2, enum goal goal)
 	v2->goal = goal;
 	v2->generation = v2->contender->generation;
 	call_stop(&v2->read);
-	v2->read_wanted = false;
+	v2->read_wanted = v2->read_behind = false;
 	v2_wait_stop(v2);
 	v2_wake(v2);
 }

@@ -7,9 +7,9 @@
 void
 v2_read_advance(struct v2 *v2)
 {
-	if (!v2->read_wanted || call_active(&v2->read))
+	if (!v2->read_wanted || call_active(&v2->read) || (v2->read_behind && v2->step == V2_STEP_REFRESH))
 		return;
-	v2->read_wanted = false;
+	v2->read_wanted = v2->read_behind = false;
 	v2->read.mark = v2->modified;
 	if (call_request(&v2->read, "GET", v2_encode_read(v2->contender->key), false, v2_try_limit(v2)) == -1)
 		v2_report(v2, (struct report){ .kind = REPORT_NO_MEMORY });
@@ -32,6 +32,14 @@ is_stale(const struct v2 *v2, const struct v2_node *node)
 {
 	return node->created == v2->created && strcmp(node->value, v2->contender->id) == 0 &&
 	    node->modified < v2->modified && node->modified >= v2->read.mark;
+}
+
+/* True where our key has made a step that a renewal of ours can have made whose answer is still to come: that tells. */
+static bool
+is_undecided(const struct v2 *v2, const struct v2_node *node)
+{
+	return v2->step == V2_STEP_REFRESH && call_in_flight(&v2->change) && node->created == v2->created &&
+	    strcmp(node->value, v2->contender->id) == 0 && node->modified > v2->modified;
 }
 
 static void
@@ -64,6 +72,8 @@ on_own_read(struct v2 *v2, const struct v2_node *node)
 		v2->read_wanted = true;
 	else if (node != NULL && is_ours(v2, node))
 		on_own_key(v2, node);
+	else if (node != NULL && is_undecided(v2, node))
+		v2->read_wanted = v2->read_behind = true;
 	else if (v2->goal == GOAL_RELEASE || v2->goal == GOAL_RECLAIM)
 		v2_report_released(v2);
 	else

@@ -39,6 +39,7 @@ struct v2 {
 	struct call change;
 
 	bool read_wanted;
+	bool read_behind; /* not before CHANGE is answered */
 	struct call read;
 
 	char *holder;       /* that was reported last; or NULL */
