@@ -101,6 +101,16 @@ starve_supervisor(struct fault *fault)
 		supervisor->starved = world.now + fault->span;
 }
 
+/* Before it has started anything: an order to start waits for it. */
+static void
+starve_keeper(struct fault *fault)
+{
+	const struct node *node = fault->slot->node;
+
+	if (node->keeper != NULL && node->living == 0)
+		node->keeper->starved = world.now + fault->span;
+}
+
 static void
 stop_command(struct fault *fault)
 {
@@ -499,6 +509,7 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "sentinel stopped", AIM_NODE, GENTLE, stop_sentinel, go_on, NULL },
 	{ "both stopped", AIM_NODE, ROUGH, stop_both, go_on, without_slews },
 	{ "supervisor starved", AIM_NODE, ROUGH, starve_supervisor, NULL, NULL },
+	{ "keeper starved", AIM_NODE, ROUGH, starve_keeper, NULL, NULL },
 	{ "COMMAND stopped", AIM_NODE, GENTLE, stop_command, go_on, NULL },
 	{ "COMMAND killed", AIM_NODE, GENTLE, kill_command, NULL, NULL },
 	{ "signal", AIM_NODE, GENTLE, tell, NULL, NULL },

@@ -30,7 +30,7 @@ struct kind {
 	bool (*possible)(void);           /* NULL: always */
 };
 
-#define FAULT_KINDS 32
+#define FAULT_KINDS 33
 extern const struct kind fault_kinds[FAULT_KINDS];
 
 /* Some of them: a host is cut off from all members, its lines come and go, and somebody deletes a key. */

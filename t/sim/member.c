@@ -172,7 +172,7 @@ members_spread(int first)
 {
 	for (int i = 0; i < MEMBERS; i++) {
 		struct member *member = &cluster_state.members[i];
-		nsec lag = one_in(cluster_state.lags ? 4 : 100) ? some_span(10 * NSEC_PER_MSEC, NSEC_PER_SEC)
+		nsec lag = one_in(cluster_state.lags ? 2 : 100) ? some_span(10 * NSEC_PER_MSEC, 2 * NSEC_PER_SEC)
 								: between(50000, 2000000);
 
 		/* Who answers has seen it. */

@@ -42,7 +42,10 @@ is_harmed(const struct proc *proc)
 static void
 excuse_if_all_are_harmed(struct node *node)
 {
-	if (is_harmed(node->sentinel) && is_harmed(node->supervisor) && is_harmed(node->keeper))
+	const bool both = is_harmed(node->sentinel) && is_harmed(node->supervisor);
+
+	/* Without both it is the kernel's timer alone that tells the keeper, and that goes by the boot clock. */
+	if (both && (habits.slews || is_harmed(node->keeper)))
 		node->excused = NSEC_NEVER;
 }
 
