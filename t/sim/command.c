@@ -29,8 +29,8 @@ add(struct node *node, struct proc *parent, nsec ends)
 static nsec
 some_run(void)
 {
-	if (habits.brisk && !one_in(20))
-		return some_span(NSEC_PER_MSEC, 50 * NSEC_PER_MSEC);
+	if (habits.brisk && !one_in(50))
+		return some_span(NSEC_PER_MSEC, 20 * NSEC_PER_MSEC);
 	if (habits.stubborn && !habits.calm)
 		return between(NSEC_PER_SEC, 200 * NSEC_PER_SEC);
 	return some_span(NSEC_PER_MSEC, (habits.calm ? 1 : habits.longest_run_s) * NSEC_PER_SEC);

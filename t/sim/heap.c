@@ -12,6 +12,7 @@
 
 /* What is freed shows it. */
 #define POISON 0xdd
+#define SPOILT 128
 
 void *__real_malloc(size_t size);
 void __real_free(void *memory);
@@ -76,7 +77,7 @@ __wrap_free(void *memory)
 	block = block_of(memory);
 	if (block->owner != NULL)
 		TAILQ_REMOVE(&block->owner->blocks, block, link);
-	memset(memory, POISON, block->size);
+	memset(memory, POISON, block->size < SPOILT ? block->size : SPOILT);
 	__real_free(block);
 }
 

@@ -52,13 +52,17 @@ allocate(size_t size)
 static nsec
 delay(void)
 {
-	if (net.slow && one_in(4))
+	if (habits.calm)
+		return between(80000, 600000);
+	if (net.slow && one_in(4)) {
+		world.tally.faults++;
 		return some_span(NSEC_PER_MSEC, 3 * NSEC_PER_SEC);
-	if (net.jitters && !habits.calm && one_in(15))
+	}
+	if (net.jitters && one_in(15)) {
+		world.tally.faults++;
 		return some_span(NSEC_PER_MSEC, 1500 * NSEC_PER_MSEC);
-	if (!habits.calm && one_in(500))
-		return some_span(10 * NSEC_PER_MSEC, 4 * NSEC_PER_SEC);
-	return between(80000, 600000);
+	}
+	return one_in(500) ? some_span(10 * NSEC_PER_MSEC, 4 * NSEC_PER_SEC) : between(80000, 600000);
 }
 
 static bool
@@ -202,7 +206,7 @@ send_back(struct exchange *exchange)
 		exchange_settle(exchange);
 		return;
 	}
-	if (exchange->back.slot == 0)
+	if (exchange->back.slot == 0 && !(net.buffers && exchange->stream))
 		alarm_set(&exchange->back, world.now + delay());
 }
 

@@ -51,6 +51,7 @@ struct line {
 extern struct net {
 	struct line lines[HOSTS][MEMBERS];
 	bool slow, lossy, jitters; /* all of it */
+	bool buffers;              /* a proxy keeps the bytes of streams to itself */
 } net;
 
 void net_begin(void);

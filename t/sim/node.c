@@ -80,10 +80,10 @@ choose_options(struct node *node)
 		.signal = SIGTERM,
 		.conflict_code = 1,
 		.notify_fd = -1,
-		.restart = habits.calm || !one_in(5) ? RESTART_NEVER
-		    : one_in(2)                      ? RESTART_ALWAYS
-						     : RESTART_ON_FAILURE,
-		.relock = !habits.calm && one_in(4),
+		.restart = habits.calm || !one_in(habits.brisk ? 50 : 5) ? RESTART_NEVER
+		    : one_in(2)                                          ? RESTART_ALWAYS
+									 : RESTART_ON_FAILURE,
+		.relock = !habits.calm && one_in(habits.brisk ? 50 : 4),
 		.group = one_in(4),
 		.config = etcdlock_config_new() };
 	set(node, "endpoints", "m0:2379,m1:2379,m2:2379");
@@ -117,8 +117,8 @@ be_sentinel(void *arg)
 static nsec
 some_pause(void)
 {
-	if (habits.brisk && !one_in(20))
-		return some_span(NSEC_PER_MSEC, 50 * NSEC_PER_MSEC);
+	if (habits.brisk && !one_in(50))
+		return some_span(NSEC_PER_MSEC, 20 * NSEC_PER_MSEC);
 	return one_in(3) ? some_span(NSEC_PER_MSEC, 30 * NSEC_PER_SEC) : some_span(NSEC_PER_MSEC, 2 * NSEC_PER_SEC);
 }
 

@@ -211,7 +211,7 @@ proc_interrupt(void)
 
 	if (self == NULL)
 		return;
-	if (self->starved <= world.now && !self->stopped && !one_in(16))
+	if (self->starved <= world.now && !self->stopped && !one_in(24))
 		return;
 	proc_wake(self, one_in(200) ? some_span(NSEC_PER_MSEC, 5 * NSEC_PER_MSEC) : between(500, 60000));
 	leave_off();

@@ -11,6 +11,8 @@
 /* etcd gives up waiting for its peers after that: 5 s and two election timeouts. */
 #define PATIENCE (7 * NSEC_PER_SEC)
 
+#define HISTORY 600
+
 static LIST_HEAD(, op) ops;
 
 static void
@@ -111,6 +113,9 @@ agree(struct op *op)
 	note("etcd at %" PRId64 ": %s -> %ld %s", cluster_state.store.revision, op->path, status, text.bytes);
 	if (status == 200 && strstr(op->path, "lease") != NULL)
 		remember(op);
+	/* Or the history grows without end; etcd is told to forget now and then, too. */
+	if (cluster_state.store.change_count > HISTORY)
+		store_compact(&cluster_state.store, cluster_state.store.revision - HISTORY / 2);
 	members_spread(op->member);
 	if (op->exchange != NULL && member_reaches(op->member, cluster_state.leader))
 		exchange_answer(op->exchange, status, text.bytes);
