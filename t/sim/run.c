@@ -75,13 +75,15 @@ choose_habits(void)
 		.longest_run_s = (int)some_span(2, 120) };
 	if (habits.gentle)
 		habits.deletes = habits.restores = habits.keepalive = false;
+	if (habits.deletes && one_in(2))
+		habits.brisk = false;
 	if (habits.brisk) {
 		habits.stubborn = false;
 		habits.longest_run_s = 2;
 	}
 	net.jitters = one_in(3);
 	cluster_state.lags = one_in(3);
-	net.buffers = one_in(8);
+	net.buffers = one_in(habits.deletes ? 3 : 8);
 	habits.v2 = one_in(5);
 	if (habits.v2)
 		habits.keepalive = habits.slews = false;
