@@ -8,7 +8,8 @@ my $sim = "$ENV{BUILD_DIR}/t/sim/sim";
 my $seconds = $ENV{SIM_SECONDS} // 20;
 
 {
-    my $run = run([$sim, '--seconds', $seconds], seconds => 10 * $seconds + 600);
+    # It takes all the processors that it gets; others have leases to keep meanwhile.
+    my $run = run(['nice', '-n', '15', $sim, '--seconds', $seconds], seconds => 10 * $seconds + 600);
     is $run->{code}, 0, 'fresh seeds find nothing' or diag substr($run->{stdout}, -20_000);
     like $run->{stdout}, qr/^seeds from \d+ on\n\d+ runs, [1-9]\d* acquisitions, /, 'and say how many they were';
     note $run->{stdout};
