@@ -486,11 +486,14 @@ exchange_alone(const char *method, const char *path, const char *body)
 void
 net_process_gone(struct proc *proc)
 {
+	struct http_request *request, *next;
 	struct http *http;
 
 	TAILQ_FOREACH(http, &proc->engines, link)
-	while (!TAILQ_EMPTY(&http->requests))
-		request_free(TAILQ_FIRST(&http->requests));
+	for (request = TAILQ_FIRST(&http->requests); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, link);
+		request_free(request);
+	}
 	TAILQ_INIT(&proc->engines);
 }
 
