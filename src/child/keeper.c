@@ -432,14 +432,8 @@ struct birth {
 };
 
 static void
-live(void *arg)
+begin(struct process *keeper, const struct birth *birth)
 {
-	const struct birth *birth = arg;
-	/* Memory that nobody touches is not there. */
-	struct process *keeper = calloc(1, sizeof(*keeper));
-
-	if (keeper == NULL)
-		leave(1);
 	keeper->setup = *birth->setup;
 	keeper->socket = birth->ends[1];
 	/* It is to be seen when the supervisor's end is closed: that is, by its death. */
@@ -456,6 +450,17 @@ live(void *arg)
 	/* We have little to do, and what outruns us, or leaves its dead to us in heaps, must not have its way. */
 	keeper->pace = tree_hurry();
 	keep(keeper);
+}
+
+static void
+live(void *arg)
+{
+	/* Memory that nobody touches is not there. */
+	struct process *keeper = calloc(1, sizeof(*keeper));
+
+	if (keeper != NULL)
+		begin(keeper, arg);
+	leave(1);
 }
 
 int
