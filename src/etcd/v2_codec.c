@@ -61,23 +61,32 @@ path_of(const char *key, const char *format, ...)
 	return path;
 }
 
-char *
-v2_encode_create(const char *key, const char *value, int64_t ttl_s)
+/* PATH, which it takes, with VALUE as its field NAME. */
+static char *
+with_value(char *path, const char *name, const char *value)
 {
-	char *path = path_of(key, "prevExist=false&ttl=%" PRId64, ttl_s), *value_escaped = escape(value, false);
-	char *whole = NULL;
+	char *escaped = escape(value, false), *whole = NULL;
 
-	if (path != NULL && value_escaped != NULL)
-		whole = str_printf("%s&value=%s", path, value_escaped);
+	if (path != NULL && escaped != NULL)
+		whole = str_printf("%s&%s=%s", path, name, escaped);
 	free(path);
-	free(value_escaped);
+	free(escaped);
 	return whole;
 }
 
 char *
-v2_encode_refresh(const char *key, int64_t index, int64_t ttl_s)
+v2_encode_create(const char *key, const char *value, int64_t ttl_s)
 {
-	return path_of(key, "prevExist=true&prevIndex=%" PRId64 "&ttl=%" PRId64 "&refresh=true", index, ttl_s);
+	return with_value(path_of(key, "prevExist=false&ttl=%" PRId64, ttl_s), "value", value);
+}
+
+char *
+v2_encode_refresh(const char *key, const char *value, int64_t index, int64_t ttl_s)
+{
+	char *path = path_of(key, "prevExist=true&prevIndex=%" PRId64 "&ttl=%" PRId64 "&refresh=true", index, ttl_s);
+
+	/* etcd compares with no empty value. */
+	return value[0] == '\0' ? path : with_value(path, "prevValue", value);
 }
 
 char *
@@ -93,9 +102,11 @@ v2_encode_wait(const char *key, int64_t index)
 }
 
 char *
-v2_encode_delete(const char *key, int64_t index)
+v2_encode_delete(const char *key, const char *value, int64_t index)
 {
-	return path_of(key, "prevIndex=%" PRId64, index);
+	char *path = path_of(key, "prevIndex=%" PRId64, index);
+
+	return value[0] == '\0' ? path : with_value(path, "prevValue", value);
 }
 
 static enum verdict_kind

@@ -14,8 +14,9 @@
 /* Create KEY with VALUE, unless it exists. PUT. */
 char *v2_encode_create(const char *key, const char *value, int64_t ttl_s);
 
-/* Give KEY another TTL where its modified index is INDEX; wakes nobody who waits. PUT. */
-char *v2_encode_refresh(const char *key, int64_t index, int64_t ttl_s);
+/* Give KEY another TTL where its modified index is INDEX and its value VALUE: a store that was restored from an older
+ * copy hands out the same indexes again. Wakes nobody who waits. PUT. */
+char *v2_encode_refresh(const char *key, const char *value, int64_t index, int64_t ttl_s);
 
 /* Read KEY, linearizably. GET. */
 char *v2_encode_read(const char *key);
@@ -23,8 +24,8 @@ char *v2_encode_read(const char *key);
 /* Wait for the first change of KEY from INDEX on. GET; the answer comes when it comes. */
 char *v2_encode_wait(const char *key, int64_t index);
 
-/* Delete KEY where its modified index is INDEX. DELETE. */
-char *v2_encode_delete(const char *key, int64_t index);
+/* Delete KEY where its modified index is INDEX and its value VALUE. DELETE. */
+char *v2_encode_delete(const char *key, const char *value, int64_t index);
 
 struct v2_node {
 	char *value; /* own; "" for a deleted one */

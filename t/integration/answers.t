@@ -175,8 +175,8 @@ SKIP: {
         my ($key, $index) = (pick(qw(/a /b)), int rand 60);
         my $dice = rand;
         return ['PUT', "/v2/keys$key?prevExist=false&ttl=900&value=" . pick(qw(x y))] if $dice < 0.35;
-        return ['PUT', "/v2/keys$key?prevExist=true&prevIndex=<$index>&ttl=900&refresh=true"] if $dice < 0.6;
-        return ['DELETE', "/v2/keys$key?prevIndex=<$index>"] if $dice < 0.75;
+        return ['PUT', "/v2/keys$key?prevExist=true&prevIndex=<$index>&ttl=900&refresh=true" . pick('', '&prevValue=x')] if $dice < 0.6;
+        return ['DELETE', "/v2/keys$key?prevIndex=<$index>" . pick('', '&prevValue=y')] if $dice < 0.75;
         return ['DELETE', "/v2/keys$key"] if $dice < 0.8;
         return ['GET', "/v2/keys$key?quorum=true"];
     };

@@ -146,11 +146,22 @@ key_of(const char *path, char key[16])
 	snprintf(key, 16, "%.*s", (int)strcspn(at, "?"), at);
 }
 
+/* Whether NODE is as the request wants it to be. */
+static bool
+is_as_wanted(const struct event *node, const char *path)
+{
+	int64_t index = query_int(path, "prevIndex");
+	char value[48];
+
+	return (index == 0 || index == node->modified) &&
+	    (!query(path, "prevValue", value, sizeof(value)) || strcmp(value, node->value) == 0);
+}
+
 static long
 put(const char *path, const char *key, struct text *text)
 {
 	const struct event *node = node_at(key, INT64_MAX);
-	int64_t index = query_int(path, "prevIndex"), ttl = query_int(path, "ttl");
+	int64_t ttl = query_int(path, "ttl");
 	char existing[8] = "";
 	bool refresh = query(path, "refresh", existing, sizeof(existing));
 	struct event *event;
@@ -160,7 +171,7 @@ put(const char *path, const char *key, struct text *text)
 		return fail(text, 412, 105, "Key already exists", key);
 	if (node == NULL && strcmp(existing, "true") == 0)
 		return fail(text, 404, 100, "Key not found", key);
-	if (node != NULL && index != 0 && index != node->modified)
+	if (node != NULL && !is_as_wanted(node, path))
 		return fail(text, 412, 101, "Compare failed", "index");
 	event = add(key, node == NULL ? "create" : "compareAndSwap");
 	if (node == NULL) {
@@ -183,7 +194,7 @@ static long delete (const char *path, const char *key, struct text *text)
 
 	if (node == NULL)
 		return fail(text, 404, 100, "Key not found", key);
-	if (index != 0 && index != node->modified)
+	if (!is_as_wanted(node, path))
 		return fail(text, 412, 101, "Compare failed", "index");
 	event = add(key, index != 0 ? "compareAndDelete" : "delete");
 	event->gone = true;
@@ -277,8 +288,7 @@ v2_releases(const char *method, const char *path, int64_t created)
 
 	key_of(path, key);
 	node = node_at(key, INT64_MAX);
-	return strcmp(method, "DELETE") == 0 && node != NULL && node->created == created &&
-	    query_int(path, "prevIndex") == node->modified;
+	return strcmp(method, "DELETE") == 0 && node != NULL && node->created == created && is_as_wanted(node, path);
 }
 
 long

@@ -491,10 +491,13 @@ v2_paths(void **state)
 		{ v2_encode_create("/l", "a b&c=d/\xc3\xa4", 60),
 		    "/v2/keys/l?prevExist=false&ttl=60&value=a%20b%26c%3Dd%2F%C3%A4" },
 		{ v2_encode_create("l ?#", "", 1), "/v2/keys/l%20%3F%23?prevExist=false&ttl=1&value=" },
-		{ v2_encode_refresh("/a/b", 7, 60), "/v2/keys/a/b?prevExist=true&prevIndex=7&ttl=60&refresh=true" },
+		{ v2_encode_refresh("/a/b", "me too", 7, 60),
+		    "/v2/keys/a/b?prevExist=true&prevIndex=7&ttl=60&refresh=true&prevValue=me%20too" },
+		{ v2_encode_refresh("/a/b", "", 7, 60), "/v2/keys/a/b?prevExist=true&prevIndex=7&ttl=60&refresh=true" },
 		{ v2_encode_read("/l"), "/v2/keys/l?quorum=true" },
 		{ v2_encode_wait("/l", INT64_MAX), "/v2/keys/l?wait=true&waitIndex=9223372036854775807" },
-		{ v2_encode_delete("/l", 7), "/v2/keys/l?prevIndex=7" },
+		{ v2_encode_delete("/l", "me", 7), "/v2/keys/l?prevIndex=7&prevValue=me" },
+		{ v2_encode_delete("/l", "", 7), "/v2/keys/l?prevIndex=7" },
 	};
 
 	(void)state;

@@ -36,11 +36,11 @@ send_change(struct v2 *v2)
 		    creation_limit(v2));
 	case V2_STEP_REFRESH:
 		/* Of a renewal it matters whether a step in the chain might be ours: libcurl repeats none. */
-		return call_request(
-		    &v2->change, "PUT", v2_encode_refresh(contender->key, v2->modified, ttl_s), true, v2_try_limit(v2));
+		return call_request(&v2->change, "PUT",
+		    v2_encode_refresh(contender->key, contender->id, v2->modified, ttl_s), true, v2_try_limit(v2));
 	case V2_STEP_DELETE:
-		return call_request(
-		    &v2->change, "DELETE", v2_encode_delete(contender->key, v2->modified), false, v2_try_limit(v2));
+		return call_request(&v2->change, "DELETE",
+		    v2_encode_delete(contender->key, contender->id, v2->modified), false, v2_try_limit(v2));
 	case V2_STEP_NONE:
 		break;
 	}
