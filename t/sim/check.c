@@ -39,8 +39,8 @@ check_start(struct node *node, int64_t token)
 		if (other == node || other->living == 0 || strcmp(other->slot->key, node->slot->key) != 0)
 			continue;
 		/* Who comes after a key was deleted cannot know that it was there. */
-		if ((other->deleted != 0 && node->began > other->deleted) ||
-		    (node->deleted != 0 && other->began > node->deleted))
+		if ((other->deleted != 0 && node->came > other->deleted) ||
+		    (node->deleted != 0 && other->came > node->deleted))
 			continue;
 		if (!is_excused(other) && !is_excused(node))
 			broken("two: %s starts, and %d processes of %s live", node->id, other->living, other->id);
@@ -109,6 +109,8 @@ check_join(struct node *node, const struct op *op)
 	if (habits.gentle && !cluster_state.thawed && !node->options.relock && node->joined[0] != '\0' &&
 	    strcmp(node->joined, key) != 0)
 		broken("%s: queues again, and nothing has happened that costs a place", node->id);
+	if (strcmp(node->joined, key) != 0)
+		node->came = world.now;
 	snprintf(node->joined, sizeof(node->joined), "%s", key);
 }
 

@@ -151,7 +151,7 @@ node_begin(struct slot *slot)
 	slot->runs++;
 	node->slot = slot;
 	node->token = -1;
-	node->began = world.now;
+	node->came = world.now;
 	node->number = ++last_number;
 	snprintf(node->id, sizeof(node->id), "n%d.%d", slot->number, slot->runs);
 	node->log =

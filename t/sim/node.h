@@ -34,8 +34,8 @@ struct node {
 	bool supervised;                             /* it has had its supervisor */
 	nsec excused;                                /* what it runs might overlap until then: it could not know */
 	char joined[64];                             /* the key, in base64, that it has put into the queue; "": none */
-	nsec began;
-	nsec deleted; /* when its key was deleted from outside, at last; 0: it was not */
+	nsec came;                                   /* when it came for the lock: with v3 into the queue, last */
+	nsec deleted;                                /* when its key was deleted from outside, at last; 0: it was not */
 	bool starves;
 	struct alarm over;
 	TAILQ_ENTRY(node) link;
