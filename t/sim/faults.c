@@ -404,6 +404,8 @@ delete_key(struct fault *fault)
 	uint64_t count = 0;
 	json_t *request;
 
+	if (fault->calm)
+		net_be_quiet(CALM);
 	if (habits.v2 && cluster_state.leader != -1) {
 		check_deleted(fault->slot->key, "", fault->calm);
 		v2_delete_outside(fault->slot->key);

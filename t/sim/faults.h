@@ -16,6 +16,9 @@ struct fault {
 	pid_t pids[2];                 /* of what it has stopped */
 };
 
+/* So long after a key was deleted nothing else must go wrong: two lock delays, and what a watch takes. */
+#define CALM (3 * NSEC_PER_SEC)
+
 enum aim { AIM_ETCD, AIM_NODE };
 
 /* Whether one alone can cost a lock that is held. */

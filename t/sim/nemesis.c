@@ -4,9 +4,6 @@
 
 #include <stdlib.h>
 
-/* So long after a key was deleted nothing else must go wrong: two lock delays, and what a watch takes. */
-#define CALM (3 * NSEC_PER_SEC)
-
 #define LONGEST (90 * NSEC_PER_SEC)
 
 static struct fault faults[FAULTS];

@@ -52,7 +52,7 @@ allocate(size_t size)
 static nsec
 delay(void)
 {
-	if (habits.calm)
+	if (habits.calm || world.now < net.quiet)
 		return between(80000, 600000);
 	if (net.slow && one_in(4)) {
 		world.tally.faults++;
@@ -495,6 +495,26 @@ net_process_gone(struct proc *proc)
 		request_free(request);
 	}
 	TAILQ_INIT(&proc->engines);
+}
+
+static void
+hasten(struct alarm *alarm)
+{
+	if (alarm->slot != 0 && alarm->at > world.now + NSEC_PER_MSEC)
+		alarm_set(alarm, world.now + NSEC_PER_MSEC);
+}
+
+void
+net_be_quiet(nsec span)
+{
+	struct exchange *exchange;
+
+	net.quiet = world.now + span;
+	LIST_FOREACH(exchange, &exchanges, link)
+	{
+		hasten(&exchange->forth);
+		hasten(&exchange->back);
+	}
 }
 
 void

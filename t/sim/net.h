@@ -51,14 +51,15 @@ struct line {
 extern struct net {
 	struct line lines[HOSTS][MEMBERS];
 	bool slow, lossy, jitters; /* all of it */
+	nsec quiet;                /* until then nothing is late */
 	bool buffers;              /* a proxy keeps the bytes of streams to itself */
 } net;
 
 void net_begin(void);
 void net_end(void);
 
-/* True while messages of NODE might still come to a member. */
-bool net_has_of(const struct node *node);
+/* For SPAN nothing is late, not even what is on its way already. */
+void net_be_quiet(nsec span);
 
 /* The member answers, once; or with bytes of a stream, and its end. */
 void exchange_answer(struct exchange *exchange, long status, const char *body);
