@@ -103,6 +103,11 @@ check_join(struct node *node, const struct op *op)
 	const json_t *put = json_object_get(json_array_get(json_object_get(op->request, "success"), 0), "request_put");
 	const char *key = json_string_value(json_object_get(put, "key"));
 
+	/* With v2 the first try to create the key is what a newcomer does. */
+	if (strcmp(op->method, "PUT") == 0 && strstr(op->path, "prevExist=false") != NULL && node->joined[0] == '\0') {
+		node->came = world.now;
+		snprintf(node->joined, sizeof(node->joined), "v2");
+	}
 	if (key == NULL || strcmp(op->path, "/v3/kv/txn") != 0 || json_object_get(put, "ignore_value") != NULL ||
 	    json_object_get(put, "lease") == NULL || gateway_int(guard, "create_revision") != 0)
 		return;
