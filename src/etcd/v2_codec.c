@@ -80,13 +80,19 @@ v2_encode_create(const char *key, const char *value, int64_t ttl_s)
 	return with_value(path_of(key, "prevExist=false&ttl=%" PRId64, ttl_s), "value", value);
 }
 
+/* PATH, which it takes, for where the value is VALUE: etcd compares with no empty one. */
+static char *
+if_value(char *path, const char *value)
+{
+	return value[0] == '\0' ? path : with_value(path, "prevValue", value);
+}
+
 char *
 v2_encode_refresh(const char *key, const char *value, int64_t index, int64_t ttl_s)
 {
 	char *path = path_of(key, "prevExist=true&prevIndex=%" PRId64 "&ttl=%" PRId64 "&refresh=true", index, ttl_s);
 
-	/* etcd compares with no empty value. */
-	return value[0] == '\0' ? path : with_value(path, "prevValue", value);
+	return if_value(path, value);
 }
 
 char *
@@ -106,7 +112,7 @@ v2_encode_delete(const char *key, const char *value, int64_t index)
 {
 	char *path = path_of(key, "prevIndex=%" PRId64, index);
 
-	return value[0] == '\0' ? path : with_value(path, "prevValue", value);
+	return if_value(path, value);
 }
 
 static enum verdict_kind

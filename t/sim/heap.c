@@ -136,6 +136,12 @@ __wrap___vasprintf_chk(char **text, int flag, const char *format, va_list argume
 	return __wrap_vasprintf(text, format, arguments);
 }
 
+void *
+heap_zeroed(size_t size)
+{
+	return memset(give(size), 0, size);
+}
+
 void
 heap_set_up(void)
 {

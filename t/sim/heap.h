@@ -7,6 +7,9 @@
 
 struct proc;
 
+/* SIZE zero bytes; ends the program where there are none. */
+void *heap_zeroed(size_t size);
+
 /* Have jansson take its memory here. */
 void heap_set_up(void);
 

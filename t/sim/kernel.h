@@ -18,8 +18,6 @@ void kernel_inherit(struct proc *child, const struct proc *parent);
 
 void kernel_close_all(struct proc *proc);
 
-/* A byte into the pipe whose reading end is FD of PROC: tests the way of signals to the supervisor. */
-
 /* The page that a sentinel shares with its children goes. */
 void kernel_unmap(void *page);
 

@@ -3,10 +3,8 @@
 #include "heap.h"
 #include "run.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +79,7 @@ try_seed(uint64_t seed, bool noting)
 	if (pid == 0) {
 		alarm(HANGS_AFTER);
 		world.noting = noting;
-		board->next = run_world(seed, &without);
+		run_world(seed, &without);
 		add_up();
 		fflush(stdout);
 		__real__exit(0);
@@ -152,7 +150,7 @@ work(size_t number, time_t until)
 			break;
 		atomic_store(&board->doing[number], seed);
 		alarm(HANGS_AFTER);
-		(void)run_world(seed, &without);
+		run_world(seed, &without);
 		add_up();
 	}
 	__real__exit(0);

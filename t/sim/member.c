@@ -139,10 +139,7 @@ member_closed(struct exchange *exchange)
 	for (size_t i = 0; i < member->backlog_count; i++)
 		if (member->backlog[i] == exchange)
 			member->backlog[i--] = member->backlog[--member->backlog_count];
-	if (strncmp(exchange->path, "/v2/", 4) == 0)
-		v2_closed(exchange);
-	else
-		watch_close(exchange);
+	watch_close(exchange);
 }
 
 /* --- who has seen what --- */

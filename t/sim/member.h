@@ -81,6 +81,8 @@ void raft_end(void);
 void raft_new_leader(void);
 /* Nobody waits at MEMBER any more. */
 void raft_member_down(int member);
+/* NODE is no more: what it has sent is nobody's. */
+void raft_node_gone(const struct node *node);
 
 /* The header that MEMBER's answers have. */
 struct header header_of(int member);
@@ -110,7 +112,6 @@ void watch_member_down(int member);
 
 void v2_begin(void);
 void v2_request(struct exchange *exchange);
-void v2_closed(struct exchange *exchange);
 
 /* Carried out, now. Returns the HTTP status, and in TEXT the body. */
 long v2_apply(const char *method, const char *path, struct text *text);

@@ -139,7 +139,7 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS + 2])
 	return count;
 }
 
-size_t
+void
 nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *without)
 {
 	const struct kind *chosen[FAULT_KINDS + 2];
@@ -166,5 +166,4 @@ nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *w
 			at += fault->span + 10 * NSEC_PER_SEC;
 		fault_count++;
 	}
-	return fault_count;
 }

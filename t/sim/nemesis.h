@@ -11,8 +11,8 @@ struct without {
 	bool list[FAULTS];
 };
 
-/* Plan faults for SLOTS (COUNT of them) up to the time END. Returns how many. */
-size_t nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *without);
+/* Plan faults for SLOTS (COUNT of them) up to the time END. */
+void nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *without);
 
 /* Everything works again. */
 void nemesis_rest(void);

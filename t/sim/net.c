@@ -1,5 +1,6 @@
 #include "net.h"
 
+#include "heap.h"
 #include "kernel.h"
 #include "member.h"
 #include "net/http.h"
@@ -13,7 +14,6 @@
 #define TRIES 6
 
 struct http {
-	struct loop *loop;
 	struct loop_event *arrived;
 	TAILQ_HEAD(, http_request) requests;
 	TAILQ_ENTRY(http) link; /* of its process */
@@ -21,7 +21,6 @@ struct http {
 
 struct http_request {
 	struct http *http;
-	struct proc *proc;
 	struct http_spec spec;
 	struct exchange *exchange[2]; /* a request that was repeated behind our back is out twice */
 	struct alarm limit;
@@ -29,23 +28,13 @@ struct http_request {
 	bool done;
 	struct http_response response;
 	char *body;
-	STAILQ_HEAD(, chunk) chunks;
+	struct chunks chunks;
 	TAILQ_ENTRY(http_request) link;
 };
 
 struct net net;
 
 static LIST_HEAD(, exchange) exchanges;
-
-static void *
-allocate(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (memory == NULL)
-		abort();
-	return memory;
-}
 
 /* --- on the way --- */
 
@@ -75,14 +64,20 @@ is_lost(void)
 }
 
 static void
-exchange_free(struct exchange *exchange)
+chunks_free(struct chunks *chunks)
 {
 	struct chunk *chunk;
 
-	while ((chunk = STAILQ_FIRST(&exchange->chunks)) != NULL) {
-		STAILQ_REMOVE_HEAD(&exchange->chunks, link);
+	while ((chunk = STAILQ_FIRST(chunks)) != NULL) {
+		STAILQ_REMOVE_HEAD(chunks, link);
 		free(chunk);
 	}
+}
+
+static void
+exchange_free(struct exchange *exchange)
+{
+	chunks_free(&exchange->chunks);
 	alarm_stop(&exchange->forth);
 	alarm_stop(&exchange->back);
 	alarm_stop(&exchange->fin);
@@ -118,7 +113,6 @@ on_fin(void *arg)
 {
 	struct exchange *exchange = arg;
 
-	exchange->closed = true;
 	if (!exchange->served)
 		member_closed(exchange);
 	exchange->served = true;
@@ -198,6 +192,13 @@ on_back(void *arg)
 	take_answer(exchange);
 }
 
+static void
+start_back(struct exchange *exchange)
+{
+	if (exchange->back.slot == 0 && !(net.buffers && exchange->stream))
+		alarm_set(&exchange->back, world.now + delay());
+}
+
 /* Something is on its way back; what is behind something else waits for it. */
 static void
 send_back(struct exchange *exchange)
@@ -206,8 +207,7 @@ send_back(struct exchange *exchange)
 		exchange_settle(exchange);
 		return;
 	}
-	if (exchange->back.slot == 0 && !(net.buffers && exchange->stream))
-		alarm_set(&exchange->back, world.now + delay());
+	start_back(exchange);
 }
 
 void
@@ -227,7 +227,7 @@ exchange_stream(struct exchange *exchange, const char *bytes)
 
 	if (exchange->client == NULL)
 		return;
-	chunk = allocate(sizeof(*chunk) + len);
+	chunk = heap_zeroed(sizeof(*chunk) + len);
 	chunk->len = len;
 	memcpy(chunk->bytes, bytes, len);
 	STAILQ_INSERT_TAIL(&exchange->chunks, chunk, link);
@@ -255,7 +255,7 @@ static void
 refuse(struct exchange *exchange)
 {
 	exchange->served = exchange->refused = true;
-	send_back(exchange);
+	start_back(exchange);
 }
 
 void
@@ -283,16 +283,11 @@ find_arrived(struct http *http, bool *more)
 static void
 request_free(struct http_request *request)
 {
-	struct chunk *chunk;
-
 	for (size_t i = 0; i < 2; i++) {
 		if (request->exchange[i] != NULL)
 			exchange_drop(request->exchange[i]);
 	}
-	while ((chunk = STAILQ_FIRST(&request->chunks)) != NULL) {
-		STAILQ_REMOVE_HEAD(&request->chunks, link);
-		free(chunk);
-	}
+	chunks_free(&request->chunks);
 	alarm_stop(&request->limit);
 	TAILQ_REMOVE(&request->http->requests, request, link);
 	free(request->body);
@@ -362,7 +357,6 @@ http_new(struct loop *loop, const struct tls *tls)
 	(void)tls;
 	if (http == NULL)
 		return NULL;
-	http->loop = loop;
 	TAILQ_INIT(&http->requests);
 	http->arrived = loop_event(loop, -1, 0, PRIORITY_IO, on_arrived, http);
 	if (http->arrived == NULL) {
@@ -373,13 +367,23 @@ http_new(struct loop *loop, const struct tls *tls)
 	return http;
 }
 
+static void
+drop_requests(struct http *http)
+{
+	struct http_request *request, *next;
+
+	for (request = TAILQ_FIRST(&http->requests); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, link);
+		request_free(request);
+	}
+}
+
 void
 http_free(struct http *http)
 {
 	if (http == NULL)
 		return;
-	while (!TAILQ_EMPTY(&http->requests))
-		request_free(TAILQ_FIRST(&http->requests));
+	drop_requests(http);
 	TAILQ_REMOVE(&current->engines, http, link);
 	loop_event_free(http->arrived);
 	free(http);
@@ -402,7 +406,7 @@ send_out(struct http_request *request, const struct http_spec *spec, nsec later)
 	struct exchange *exchange;
 
 	current = NULL;
-	exchange = allocate(sizeof(*exchange));
+	exchange = heap_zeroed(sizeof(*exchange));
 	exchange->client = request;
 	exchange->node = self->node;
 	exchange->host = self->host->number;
@@ -437,7 +441,6 @@ http_start(struct http *http, const struct http_spec *spec)
 	if (request == NULL)
 		return NULL;
 	request->http = http;
-	request->proc = current;
 	request->spec = *spec;
 	request->limit = (struct alarm){ .ring = on_limit, .arg = request };
 	STAILQ_INIT(&request->chunks);
@@ -468,7 +471,7 @@ struct exchange *
 exchange_alone(const char *method, const char *path, const char *body)
 {
 	static struct http_request nobody;
-	struct exchange *exchange = allocate(sizeof(*exchange));
+	struct exchange *exchange = heap_zeroed(sizeof(*exchange));
 
 	exchange->client = &nobody;
 	exchange->member = cluster_state.leader;
@@ -486,14 +489,10 @@ exchange_alone(const char *method, const char *path, const char *body)
 void
 net_process_gone(struct proc *proc)
 {
-	struct http_request *request, *next;
 	struct http *http;
 
 	TAILQ_FOREACH(http, &proc->engines, link)
-	for (request = TAILQ_FIRST(&http->requests); request != NULL; request = next) {
-		next = TAILQ_NEXT(request, link);
-		request_free(request);
-	}
+	drop_requests(http);
 	TAILQ_INIT(&proc->engines);
 }
 

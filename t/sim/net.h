@@ -22,6 +22,8 @@ struct chunk {
 	char bytes[];
 };
 
+STAILQ_HEAD(chunks, chunk);
+
 /* One request on its way to a member and back. The member's side of it, too. */
 struct exchange {
 	struct http_request *client; /* NULL: nobody waits for the answer any more */
@@ -35,10 +37,9 @@ struct exchange {
 	bool answered, refused, broken_off;
 	long status;
 	char *answer;
-	STAILQ_HEAD(, chunk) chunks;
+	struct chunks chunks;
 	bool ended;  /* the stream has an end behind its chunks */
 	bool served; /* the member will have nothing more to do with it */
-	bool closed; /* of a stream: the client is gone, and the member knows */
 	void *watch; /* the member's */
 	LIST_ENTRY(exchange) link;
 };

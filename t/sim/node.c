@@ -14,10 +14,6 @@
 struct nodes nodes;
 struct habits habits;
 
-static int last_number;
-
-void raft_node_gone(const struct node *node);
-
 static void
 write_line(void *arg, int level, const char *line)
 {
@@ -152,7 +148,6 @@ node_begin(struct slot *slot)
 	node->slot = slot;
 	node->token = -1;
 	node->came = world.now;
-	node->number = ++last_number;
 	snprintf(node->id, sizeof(node->id), "n%d.%d", slot->number, slot->runs);
 	node->log =
 	    (struct logger){ .write = write_line, .arg = node, .threshold = world.noting ? LEVEL_DEBUG : LEVEL_ERROR };
@@ -236,5 +231,4 @@ void
 nodes_begin(void)
 {
 	TAILQ_INIT(&nodes);
-	last_number = 0;
 }

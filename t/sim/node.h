@@ -20,7 +20,6 @@ struct slot {
 
 struct node {
 	struct slot *slot;
-	int number;
 	char id[32];
 	struct options options;
 	struct signal_state signals;
@@ -56,7 +55,6 @@ struct habits {
 extern struct habits habits;
 
 void nodes_begin(void);
-void nodes_end(void);
 
 void node_begin(struct slot *slot);
 

@@ -296,7 +296,7 @@ proc_signal(struct proc *proc, int signo)
 		return;
 	switch (signo) {
 	case SIGKILL:
-		if (!proc->deaf && proc->death.slot == 0) {
+		if (proc->death.slot == 0) {
 			alarm_set(&proc->death, world.now + some_span(DEATH_LEAST, DEATH_MOST));
 			/* It runs no more meanwhile, but it is there. */
 			proc->stopped = true;

@@ -46,7 +46,6 @@ struct proc {
 	bool forgotten; /* likewise, and nobody will ask how it ended */
 	int status;     /* then, as wait(2) has it */
 	bool stopped;   /* by SIGSTOP */
-	bool deaf;      /* SIGKILL does not end it for now */
 	nsec starved;   /* it does not run before */
 	struct alarm death;
 

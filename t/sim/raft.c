@@ -202,9 +202,6 @@ raft_member_down(int member)
 	}
 }
 
-/* A node is no more. */
-void raft_node_gone(const struct node *node);
-
 void
 raft_node_gone(const struct node *node)
 {

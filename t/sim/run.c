@@ -131,10 +131,9 @@ await_all(nsec limit, const char *what)
 		    (long long)(limit / NSEC_PER_SEC));
 }
 
-size_t
+void
 run_world(uint64_t seed, const struct without *without)
 {
-	size_t faults;
 	nsec end;
 
 	world_begin(seed);
@@ -146,7 +145,7 @@ run_world(uint64_t seed, const struct without *without)
 	choose_habits();
 	make_slots();
 	end = world.now + some_span(FAULTS_LEAST, FAULTS_MOST);
-	faults = nemesis_plan(slots, slot_count, end, without);
+	nemesis_plan(slots, slot_count, end, without);
 	live_until(end);
 	calm_down();
 	live_until(world.now + 8 * NSEC_PER_SEC);
@@ -160,5 +159,4 @@ run_world(uint64_t seed, const struct without *without)
 	world.tally.lived = world.now;
 	members_end();
 	net_end();
-	return faults;
 }

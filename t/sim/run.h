@@ -10,9 +10,9 @@
 /* Where the history goes. */
 FILE *run_history(void);
 
-/* What there is of it, without the faults of WITHOUT. Returns how many faults were planned, the left out ones too.
- * Where something is found it does not return, but ends the process: see run_found(). */
-size_t run_world(uint64_t seed, const struct without *without);
+/* All of it, without the faults of WITHOUT. Where something is found it does not return, but ends the process: see
+ * run_found(). */
+void run_world(uint64_t seed, const struct without *without);
 
 /* Set by main.c: told what was found, and does not return. */
 _Noreturn void run_found(const char *text);

@@ -1,17 +1,9 @@
 #include "store.h"
 
+#include "heap.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-static void *
-allocate(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (memory == NULL)
-		abort();
-	return memory;
-}
 
 static void
 versions_free(struct version *version)
@@ -88,7 +80,7 @@ store_key(struct store *store, const char *name)
 static struct key *
 make_key(struct store *store, const char *name, const char *name64)
 {
-	struct key *key = allocate(sizeof(*key)), *other;
+	struct key *key = heap_zeroed(sizeof(*key)), *other;
 
 	key->name = strdup(name);
 	key->name64 = strdup(name64);
@@ -137,7 +129,7 @@ store_put(struct store *store, const char *name, const char *name64, const char 
 {
 	struct key *key = store_key(store, name);
 	const struct version *now;
-	struct version *version = allocate(sizeof(*version));
+	struct version *version = heap_zeroed(sizeof(*version));
 
 	if (key == NULL)
 		key = make_key(store, name, name64);
@@ -157,7 +149,7 @@ store_delete(struct store *store, struct key *key)
 
 	if (store_now(key) == NULL)
 		return false;
-	version = allocate(sizeof(*version));
+	version = heap_zeroed(sizeof(*version));
 	version->mod = next_revision(store);
 	version->deleted = true;
 	add_change(store, key, version);
@@ -178,7 +170,7 @@ store_lease(struct store *store, int64_t id)
 struct lease *
 store_grant(struct store *store, int64_t id, int64_t ttl_s)
 {
-	struct lease *lease = allocate(sizeof(*lease));
+	struct lease *lease = heap_zeroed(sizeof(*lease));
 
 	*lease = (struct lease){ .id = id, .ttl_s = ttl_s, .granted = store->revision, .ended = -1 };
 	TAILQ_INSERT_HEAD(&store->leases, lease, link);

@@ -42,7 +42,6 @@ struct store {
 	size_t change_count, change_room;
 	TAILQ_HEAD(, lease) leases; /* the ended ones, too */
 	bool writing;               /* a transaction has written already: what comes has its revision */
-	int index;                  /* of v2: see v2.c */
 };
 
 void store_init(struct store *store, uint64_t cluster);

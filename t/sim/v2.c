@@ -265,12 +265,6 @@ v2_member_down(int member)
 	}
 }
 
-void
-v2_closed(struct exchange *exchange)
-{
-	(void)exchange;
-}
-
 /* --- for the members --- */
 
 int64_t
@@ -296,8 +290,6 @@ v2_apply(const char *method, const char *path, struct text *text)
 {
 	char key[16];
 
-	if (strcmp(path, "expire") == 0)
-		return 200;
 	key_of(path, key);
 	if (strcmp(method, "PUT") == 0)
 		return put(path, key, text);
@@ -327,6 +319,14 @@ v2_request(struct exchange *exchange)
 	}
 }
 
+/* KEY goes by ACTION, which no request has asked for. */
+static void
+end_key(const char *key, const char *action)
+{
+	add(key, action)->gone = true;
+	members_spread(cluster_state.leader);
+}
+
 /* The leader has all agree upon what is over. Keys end by the wall clock, to which members agree. */
 static void
 on_sync(void *arg)
@@ -339,14 +339,11 @@ on_sync(void *arg)
 		return;
 	for (size_t i = 0; i < 2; i++) {
 		const struct event *node = node_at(keys[i], INT64_MAX);
-		struct event *event;
 
 		if (node == NULL || node->ends == 0 || node->ends > world.now)
 			continue;
 		note("etcd: %s expires", keys[i]);
-		event = add(keys[i], "expire");
-		event->gone = true;
-		members_spread(cluster_state.leader);
+		end_key(keys[i], "expire");
 	}
 }
 
@@ -354,13 +351,8 @@ on_sync(void *arg)
 void
 v2_delete_outside(const char *key)
 {
-	struct event *event;
-
-	if (node_at(key, INT64_MAX) == NULL)
-		return;
-	event = add(key, "delete");
-	event->gone = true;
-	members_spread(cluster_state.leader);
+	if (node_at(key, INT64_MAX) != NULL)
+		end_key(key, "delete");
 }
 
 /* What is older than BACK indexes is not told any more. */

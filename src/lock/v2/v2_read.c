@@ -15,14 +15,20 @@ v2_read_advance(struct v2 *v2)
 		v2_report(v2, (struct report){ .kind = REPORT_NO_MEMORY });
 }
 
+/* True where NODE is the key that we have created, or another process of our id in another store. */
+static bool
+is_of_us(const struct v2 *v2, const struct v2_node *node)
+{
+	return node->created == v2->created && strcmp(node->value, v2->contender->id) == 0;
+}
+
 /* True where NODE can be our key. A step in the chain that none of our tries can have made is somebody else's. */
 static bool
 is_ours(const struct v2 *v2, const struct v2_node *node)
 {
 	const bool leaving = v2->goal == GOAL_RELEASE || v2->goal == GOAL_RECLAIM;
 
-	return node->created == v2->created && strcmp(node->value, v2->contender->id) == 0 &&
-	    (node->modified == v2->modified || (leaving ? v2->adopt : v2->ambiguous));
+	return is_of_us(v2, node) && (node->modified == v2->modified || (leaving ? v2->adopt : v2->ambiguous));
 }
 
 /* True where our key was read before our last change of it, and has come late. Read after that, it is of a store that
@@ -30,16 +36,15 @@ is_ours(const struct v2 *v2, const struct v2_node *node)
 static bool
 is_stale(const struct v2 *v2, const struct v2_node *node)
 {
-	return node->created == v2->created && strcmp(node->value, v2->contender->id) == 0 &&
-	    node->modified < v2->modified && node->modified >= v2->read.mark;
+	return is_of_us(v2, node) && node->modified < v2->modified && node->modified >= v2->read.mark;
 }
 
 /* True where our key has made a step that a renewal of ours can have made whose answer is still to come: that tells. */
 static bool
 is_undecided(const struct v2 *v2, const struct v2_node *node)
 {
-	return v2->step == V2_STEP_REFRESH && call_in_flight(&v2->change) && node->created == v2->created &&
-	    strcmp(node->value, v2->contender->id) == 0 && node->modified > v2->modified;
+	return v2->step == V2_STEP_REFRESH && call_in_flight(&v2->change) && is_of_us(v2, node) &&
+	    node->modified > v2->modified;
 }
 
 static void
