@@ -39,6 +39,7 @@ struct watch_streams {
 	TAILQ_HEAD(, watch_stream) open_ones;
 	TAILQ_HEAD(, watcher) waiting;
 	size_t waiting_count;
+	size_t unconfirmed; /* streams so far: the next one goes so many endpoints further */
 	struct timer open;
 };
 
@@ -80,19 +81,25 @@ stream_pop(struct watch_stream *stream)
 	return NULL;
 }
 
-/* The stream is over or useless. */
+/* The stream is over or useless: its watchers are told. */
 static void
-stream_failed(struct watch_stream *stream, const char *why)
+stream_give_up(struct watch_stream *stream, const char *why)
 {
-	struct session *session = stream->all->session;
 	struct watcher *watcher;
 
-	log_msg(&session->log, LEVEL_DEBUG, "watch: %s: %s", stream->endpoint->name, why);
-	if (!attempt_blame_token(&stream->attempt, why))
-		endpoints_failed(session->endpoints, stream->endpoint);
+	log_msg(&stream->all->session->log, LEVEL_DEBUG, "watch: %s: %s", stream->endpoint->name, why);
 	while ((watcher = stream_pop(stream)) != NULL)
 		watcher->on_failed(watcher->arg, why);
 	stream_close(stream);
+}
+
+/* The stream has failed, and so has its endpoint, or the token. */
+static void
+stream_failed(struct watch_stream *stream, const char *why)
+{
+	if (!attempt_blame_token(&stream->attempt, why))
+		endpoints_failed(stream->all->session->endpoints, stream->endpoint);
+	stream_give_up(stream, why);
 }
 
 /* Hands on one message. Returns NULL, or why the stream is to be given up. */
@@ -165,7 +172,12 @@ on_done(void *arg, const struct verdict *verdict)
 static void
 on_created_limit(void *arg)
 {
-	stream_failed(arg, "not confirmed in time");
+	struct watch_stream *stream = arg;
+
+	/* A proxy that holds streams back lets requests through: only the next stream is to try another endpoint. If
+	 * this counted against the endpoint, renewals would be led away from where they work. */
+	stream->all->unconfirmed++;
+	stream_give_up(stream, "not confirmed in time");
 }
 
 /* --- opening --- */
@@ -245,7 +257,7 @@ stream_new(struct watch_streams *streams)
 	}
 	stream->all = streams;
 	timer_init(&stream->created_limit, on_created_limit, stream);
-	stream->endpoint = endpoints_current(streams->session->endpoints);
+	stream->endpoint = endpoints_next(streams->session->endpoints, streams->unconfirmed);
 	TAILQ_INSERT_HEAD(&streams->open_ones, stream, link);
 	return stream;
 }

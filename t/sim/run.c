@@ -83,8 +83,7 @@ choose_habits(void)
 	}
 	net.jitters = one_in(3);
 	cluster_state.lags = one_in(3);
-	/* Where no watch comes through and one member is cut off, renewals can be led to that member: to be mended. */
-	net.buffers = !habits.gentle && one_in(habits.deletes ? 3 : 8);
+	net.buffers = one_in(habits.deletes ? 3 : 8);
 	habits.v2 = one_in(5);
 	if (habits.v2)
 		habits.keepalive = habits.slews = false;

@@ -354,6 +354,26 @@ a_silent_stream_is_given_up(void **state)
 	assert_int_equal(http_out(), 0);
 }
 
+/* What holds streams back lets requests through: its silence is not to lead them away. */
+static void
+a_silent_stream_moves_alone(void **state)
+{
+	struct listener one;
+	struct endpoint *first = endpoints_current(session->endpoints);
+
+	(void)state;
+	listen_to(&one, "/a");
+	fake_loop_run();
+	assert_ptr_equal(watcher_endpoint(&one.watcher), first);
+	fake_loop_advance(10 * NSEC_PER_SEC);
+	assert_int_equal(one.failures, 1);
+	assert_ptr_equal(endpoints_current(session->endpoints), first);
+	listen_to(&one, "/a");
+	fake_loop_run();
+	assert_ptr_not_equal(watcher_endpoint(&one.watcher), first);
+	watcher_close(&one.watcher);
+}
+
 static void
 garbage_ends_a_stream(void **state)
 {
@@ -407,6 +427,7 @@ main(void)
 		ON(with_user, an_etcd_without_users_wants_no_token),
 		ON(one_endpoint, watchers_share_a_stream),
 		ON(one_endpoint, a_silent_stream_is_given_up),
+		ON(two_endpoints, a_silent_stream_moves_alone),
 		ON(one_endpoint, garbage_ends_a_stream),
 		ON(with_user, a_stream_can_lose_its_token),
 	};
