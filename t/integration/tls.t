@@ -23,7 +23,7 @@ my @mutual = ('--cert-file', "$server.crt", '--key-file', "$server.key", '--trus
 # Runs `true` with ARGUMENTS: must not be let in, and say SAYS on its last line.
 sub refused {
     my ($name, $says, @arguments) = @_;
-    my $run = run([$locker, '-k', $key, '--connect-timeout', '700ms', @arguments, '--', 'touch', "$dir/ran"]);
+    my $run = run([$locker, '-k', $key, '--connect-timeout', '3s', @arguments, '--', 'touch', "$dir/ran"]);
     is $run->{code}, 1, "$name: not acquired";
     like $run->{stderr}, qr/$says[^\n]*\n\z/, "$name: said";
     ok !-e "$dir/ran", "$name: the command did not run";
@@ -84,14 +84,14 @@ sub renewed { my ($owner) = @_; my $count = () = slurp($owner->{err}) =~ /renewe
         spew("$dir/system/authority.pem", slurp("$ca.crt"));
         run(['openssl', 'rehash', "$dir/system"]);
         spew("$dir/system/ca-certificates.crt", slurp("$other.crt"));
-        my @with_system = ('unshare', '-m', 'sh', '-c', "mount --bind $dir/system /etc/ssl/certs && exec \"\$@\"", 'sh', $locker, '-e', $url, '--cert', "$client.crt", '--cert-key', "$client.key", '-k', $key, '--connect-timeout', '700ms');
+        my @with_system = ('unshare', '-m', 'sh', '-c', "mount --bind $dir/system /etc/ssl/certs && exec \"\$@\"", 'sh', $locker, '-e', $url, '--cert', "$client.crt", '--cert-key', "$client.key", '-k', $key, '--connect-timeout', '3s');
         is run([@with_system, '--', 'true'])->{code}, 0, 'whom the system trusts we trust';
         is run([@with_system, '--cacert', "$other.crt", '--', 'true'])->{code}, 1, 'but not beside --cacert';
     }
 
     {
         run(['openssl', 'ec', '-aes128', '-passout', 'pass:secret', '-in', "$client.key", '-out', "$dir/locked.key"]);
-        my $terminal = terminal_start([$locker, '-e', $url, @trust, '--cert', "$client.crt", '--cert-key', "$dir/locked.key", '-k', $key, '--connect-timeout', '700ms', '--', 'true']);
+        my $terminal = terminal_start([$locker, '-e', $url, @trust, '--cert', "$client.crt", '--cert-key', "$dir/locked.key", '-k', $key, '--connect-timeout', '3s', '--', 'true']);
         is finish($terminal->{process}), 1, 'a key with a pass phrase is refused';
         unlike slurp($terminal->{process}{out}), qr/pass phrase:/, 'and nobody is asked for it';
         leave($terminal);
