@@ -95,6 +95,28 @@ releases(const struct op *op, const struct key *key, const struct version *now)
 	return false;
 }
 
+/* NODE comes into the queue. Nothing that it has to do with any more can have been deleted. */
+static void
+comes(struct node *node)
+{
+	node->came = world.now;
+	node->deleted = 0;
+}
+
+/* With v2 the first try to create the key, since it was had last, is what a newcomer does. */
+static void
+check_join_v2(struct node *node, const struct op *op)
+{
+	if (!habits.v2)
+		return;
+	if (node->deadman.shared != NULL && node->deadman.shared->create_revision != 0) {
+		node->joined[0] = '\0';
+	} else if (strstr(op->path, "prevExist=false") != NULL && node->joined[0] == '\0') {
+		comes(node);
+		snprintf(node->joined, sizeof(node->joined), "v2");
+	}
+}
+
 /* Who has a place in the queue keeps it, where nothing happens that costs one. */
 static void
 check_join(struct node *node, const struct op *op)
@@ -103,11 +125,7 @@ check_join(struct node *node, const struct op *op)
 	const json_t *put = json_object_get(json_array_get(json_object_get(op->request, "success"), 0), "request_put");
 	const char *key = json_string_value(json_object_get(put, "key"));
 
-	/* With v2 the first try to create the key is what a newcomer does. */
-	if (strcmp(op->method, "PUT") == 0 && strstr(op->path, "prevExist=false") != NULL && node->joined[0] == '\0') {
-		node->came = world.now;
-		snprintf(node->joined, sizeof(node->joined), "v2");
-	}
+	check_join_v2(node, op);
 	if (key == NULL || strcmp(op->path, "/v3/kv/txn") != 0 || json_object_get(put, "ignore_value") != NULL ||
 	    json_object_get(put, "lease") == NULL || gateway_int(guard, "create_revision") != 0)
 		return;
@@ -115,7 +133,7 @@ check_join(struct node *node, const struct op *op)
 	    strcmp(node->joined, key) != 0)
 		broken("%s: queues again, and nothing has happened that costs a place", node->id);
 	if (strcmp(node->joined, key) != 0)
-		node->came = world.now;
+		comes(node);
 	snprintf(node->joined, sizeof(node->joined), "%s", key);
 }
 
