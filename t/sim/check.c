@@ -42,6 +42,9 @@ check_start(struct node *node, int64_t token)
 		if ((other->deleted != 0 && node->came > other->deleted) ||
 		    (node->deleted != 0 && other->came > node->deleted))
 			continue;
+		/* With v2 nor can whose try to create it was on its way. */
+		if (node->tried != 0 && node->tried <= other->deleted)
+			continue;
 		if (!is_excused(other) && !is_excused(node))
 			broken("two: %s starts, and %d processes of %s live", node->id, other->living, other->id);
 	}
@@ -111,10 +114,14 @@ check_join_v2(struct node *node, const struct op *op)
 		return;
 	if (node->deadman.shared != NULL && node->deadman.shared->create_revision != 0) {
 		node->joined[0] = '\0';
-	} else if (strstr(op->path, "prevExist=false") != NULL && node->joined[0] == '\0') {
-		comes(node);
-		snprintf(node->joined, sizeof(node->joined), "v2");
+		return;
 	}
+	if (op->exchange == NULL || strstr(op->path, "prevExist=false") == NULL)
+		return;
+	node->tried = op->exchange->sent;
+	if (node->joined[0] == '\0')
+		comes(node);
+	snprintf(node->joined, sizeof(node->joined), "v2");
 }
 
 /* Who has a place in the queue keeps it, where nothing happens that costs one. */
