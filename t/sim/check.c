@@ -185,7 +185,7 @@ check_deleted(const char *key, const char *key64, bool calm)
 			continue;
 		node->deleted = world.now;
 		/* It learns of it in time only where the network and its host let it. */
-		if (!calm)
+		if (!calm || (node->supervisor != NULL && node->supervisor->starved >= world.now))
 			excuse(node);
 	}
 }

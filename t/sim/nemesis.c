@@ -15,8 +15,6 @@ static size_t fault_count;
 static bool
 is_calm(const struct fault *fault)
 {
-	const struct node *node;
-
 	if (net.slow || net.lossy || cluster_state.slow_disk || cluster_state.leader == -1)
 		return false;
 	for (size_t i = 0; i < fault_count; i++) {
@@ -26,10 +24,6 @@ is_calm(const struct fault *fault)
 		    (other->end.slot != 0 || (other->begin.slot != 0 && other->begin.at < world.now + CALM)))
 			return false;
 	}
-	/* What is starved has no end that would be among the faults. */
-	TAILQ_FOREACH(node, &nodes, link)
-	if (node->supervisor != NULL && node->supervisor->starved >= world.now)
-		return false;
 	return true;
 }
 
