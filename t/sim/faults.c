@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- to processes --- */
 
@@ -395,31 +396,69 @@ forget_tokens(struct fault *fault)
 	cluster_state.token_valid = cluster_state.token + 1;
 }
 
+/* Who has waited longest is told to end. */
+static void
+on_gives_up(void *arg)
+{
+	const struct fault *fault = arg;
+	struct node *node, *first = NULL;
+
+	TAILQ_FOREACH(node, &nodes, link)
+	if (node->living == 0 && node->slot->key == fault->slot->key && (first == NULL || node->came < first->came))
+		first = node;
+	if (first == NULL)
+		return;
+	note("%s is told to end", first->id);
+	signal_one(first->sentinel, SIGTERM);
+}
+
+/* The key of the node that FAULT is about, where it has one; else any. NULL: there is none. */
+static struct key *
+some_key(const struct fault *fault)
+{
+	const struct node *node = fault->slot->node;
+	const struct deadman_page *page = node == NULL ? NULL : node->deadman.shared;
+	struct key *key, *chosen = NULL;
+	uint64_t count = 0;
+
+	TAILQ_FOREACH(key, &cluster_state.store.keys, link)
+	{
+		if (store_now(key) == NULL)
+			continue;
+		if (page != NULL && page->create_revision != 0 && strcmp(page->owner_key, key->name) == 0)
+			return key;
+		if (one_in(++count))
+			chosen = key;
+	}
+	return chosen;
+}
+
 /* Somebody deletes, or writes, the key of who holds the lock or waits for it. */
 static void
 delete_key(struct fault *fault)
 {
-	struct store *store = &cluster_state.store;
-	struct key *key, *chosen = NULL;
-	uint64_t count = 0;
+	const struct key *key;
 	json_t *request;
 
 	if (fault->calm)
 		net_be_quiet(CALM);
+	/* Whoever gives up now must not be taken for the one who holds the lock, who has not ended yet. */
+	if (one_in(2)) {
+		fault->step = (struct alarm){ .ring = on_gives_up, .arg = fault };
+		alarm_set(&fault->step, world.now + some_span(NSEC_PER_MSEC, CALM));
+	}
 	if (habits.v2 && cluster_state.leader != -1) {
 		check_deleted(fault->slot->key, "", fault->calm);
 		v2_delete_outside(fault->slot->key);
 		return;
 	}
-	TAILQ_FOREACH(key, &store->keys, link)
-	if (store_now(key) != NULL && one_in(++count))
-		chosen = key;
-	if (chosen == NULL || cluster_state.leader == -1)
+	key = some_key(fault);
+	if (key == NULL || cluster_state.leader == -1)
 		return;
-	check_deleted(chosen->name, chosen->name64, fault->calm);
+	check_deleted(key->name, key->name64, fault->calm);
 	request = one_in(2)
-	    ? json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", chosen->name64)
-	    : json_pack("{s[{s{ss ss}}]}", "success", "request_put", "key", chosen->name64, "value", "b3RoZXI=");
+	    ? json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", key->name64)
+	    : json_pack("{s[{s{ss ss}}]}", "success", "request_put", "key", key->name64, "value", "b3RoZXI=");
 	raft_submit(NULL, cluster_state.leader, "/v3/kv/txn", request);
 }
 

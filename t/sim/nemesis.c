@@ -123,6 +123,11 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS + 2])
 {
 	size_t count = 0, wanted = (size_t)between(1, one_in(3) ? FAULT_KINDS : habits.deletes ? 2 : 6);
 
+	/* Whoever hears of nothing but deletions must stand each of them. */
+	if (habits.deletes && one_in(2)) {
+		chosen[0] = fault_delete;
+		return 1;
+	}
 	for (size_t i = 0; i < wanted; i++) {
 		const struct kind *kind = &fault_kinds[between(0, FAULT_KINDS - 1)];
 
