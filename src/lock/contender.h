@@ -49,6 +49,7 @@ struct place {
 	char *holder_key;       /* its own in etcd, or NULL */
 	int64_t revision;       /* of the store at that read */
 	struct lease_term term; /* the lease that our key is on */
+	bool unseen;            /* somebody else might have had the lock last, and nobody knows how that ended */
 };
 
 /* How the one ahead of us went. */

@@ -91,8 +91,8 @@ our_turn(struct etcdlock *lock, const struct place *place)
 {
 	nsec now = clock_now(), refresh = term_refresh_at(lock, &place->term);
 
-	/* The one ahead of us went, and the watch has not told how: it still may. */
-	if (lock->succession == SUCCESSION_WAITING) {
+	/* The one ahead of us went, and the watch has not told how: it still may. Or others came and went unseen. */
+	if (lock->succession == SUCCESSION_WAITING || place->unseen) {
 		lock->succession = SUCCESSION_VANISHED;
 		lock->vanished = now;
 	}

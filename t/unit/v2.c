@@ -81,6 +81,40 @@ the_others_wait_for_its_end(void **state)
 	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 0);
 }
 
+/* They release at 6, and ANSWER is what our creation gets. */
+static bool
+is_unseen_at(const char *answer)
+{
+	wait_behind_them();
+	http_answer(http_find("waitIndex=5"), 200,
+	    "{\"action\":\"compareAndDelete\",\"node\":{\"key\":\"/l\",\"createdIndex\":3,\"modifiedIndex\":6}}");
+	reported(REPORT_VANISHED);
+	v2->look(protocol);
+	fake_loop_run();
+	http_answer(http_find("prevExist=false"), 201, "%s", answer);
+	return reported(REPORT_PLACED)->place.unseen;
+}
+
+static void
+others_can_have_come_and_gone_between_a_release_and_our_creation(void **state)
+{
+	(void)state;
+	assert_false(is_unseen_at(NODE("create", "7")));
+	assert_true(is_unseen_at(NODE("create", "8")));
+}
+
+static void
+who_was_there_when_we_came_can_have_gone_unseen(void **state)
+{
+	(void)state;
+	join();
+	http_answer(
+	    http_find("prevExist=false"), 412, "{\"errorCode\":105,\"message\":\"Key already exists\",\"index\":4}");
+	http_answer(http_find("quorum=true"), 404, "{\"errorCode\":100,\"message\":\"Key not found\",\"index\":4}");
+	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	assert_true(reported(REPORT_PLACED)->place.unseen);
+}
+
 static void
 an_expiry_is_no_release(void **state)
 {
@@ -241,6 +275,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		V2(who_creates_the_key_has_it),
 		V2(the_others_wait_for_its_end),
+		V2(others_can_have_come_and_gone_between_a_release_and_our_creation),
+		V2(who_was_there_when_we_came_can_have_gone_unseen),
 		V2(an_expiry_is_no_release),
 		V2(renewals_follow_the_chain),
 		V2(a_renewal_that_was_seen_before_its_answer_is_no_loss),

@@ -65,7 +65,7 @@ v2_join(void *arg)
 	turn_to(v2, GOAL_QUEUE);
 	v2_change_stop(v2);
 	v2->created = v2->modified = v2->known = 0;
-	v2->overwritten = v2->reported = false;
+	v2->overwritten = v2->reported = v2->unseen = false;
 	v2_report(v2, (struct report){ .kind = REPORT_GRANTED });
 	v2_want_change(v2, V2_STEP_CREATE);
 }

@@ -67,6 +67,9 @@ on_created(struct v2 *v2, const struct verdict *verdict)
 {
 	const struct v2_node *node = &verdict->v2.node;
 
+	/* In what happened between, another holder can have come, and its key can have been deleted. */
+	if (v2->known != 0 && node->modified > v2->known + 1)
+		v2->unseen = true;
 	v2->created = node->created;
 	v2->modified = v2->known = node->modified;
 	v2->term = (struct lease_term){ .sent = verdict->sent_at, .ttl = v2->ttl };

@@ -90,6 +90,7 @@ on_others_read(struct v2 *v2, const struct v2_node *node)
 {
 	v2->changed_hands = false;
 	if (node == NULL) {
+		v2->unseen = true;
 		v2_want_change(v2, V2_STEP_CREATE);
 	} else if (node->directory) {
 		v2->goal = GOAL_NONE;

@@ -35,7 +35,8 @@ void
 v2_report_place(struct v2 *v2, const char *holder)
 {
 	struct report report = { .kind = REPORT_PLACED,
-		.place = { .ahead = holder != NULL, .revision = v2->modified, .term = v2->term } };
+		.place = {
+		    .ahead = holder != NULL, .revision = v2->modified, .term = v2->term, .unseen = v2->unseen } };
 
 	/* A waiter has no lease. This term, which wears out, makes the lock look now and then. */
 	if (holder != NULL) {
@@ -47,6 +48,7 @@ v2_report_place(struct v2 *v2, const char *holder)
 		v2->holder = own;
 	}
 	v2->reported = true;
+	v2->unseen = false;
 	v2_report(v2, report);
 }
 

@@ -45,6 +45,7 @@ struct v2 {
 	char *holder;       /* that was reported last; or NULL */
 	bool reported;      /* our place was reported since the join */
 	bool changed_hands; /* while waiting: the holder that we know of has gone */
+	bool unseen;        /* a holder has gone since the join, and it is not known how */
 
 	bool following, poll_wanted;
 	struct attempt wait; /* the long poll */
