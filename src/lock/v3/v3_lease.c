@@ -50,6 +50,8 @@ v3_lease_turn(struct v3 *v3, enum v3_step step)
 		v3->fresh->exposed = true;
 	else if (v3_lease_is_granting(v3) && v3->fresh != v3->held && !v3->fresh->exposed)
 		lease_close(v3->fresh);
+	else if (v3->step == V3_STEP_RENEW_MOVE && call_in_flight(&v3->lease))
+		v3->adrift = true;
 	call_stop(&v3->lease);
 	v3->step = step;
 	v3_wake(v3);
@@ -86,7 +88,7 @@ begin_join(struct v3 *v3)
 	v3->create_revision = v3->mod_revision = v3->seen_own = v3->seen_ahead = 0;
 	v3->placed = 0;
 	v3->ahead = -1;
-	v3->full = v3->overwritten = v3->clusters_awaited = v3->reported = false;
+	v3->adrift = v3->full = v3->overwritten = v3->clusters_awaited = v3->reported = false;
 	cluster_probe(v3->session->cluster, true);
 	v3_names_free(&v3->names);
 	if (!grant(v3, V3_STEP_JOIN_GRANT))
@@ -141,7 +143,7 @@ v3_lease_renew(struct v3 *v3, bool firm)
 	}
 	/* A keepalive cannot change a lease's TTL. */
 	v3_lease_turn(v3,
-	    (firm && v3->contender->renewal == RENEW_RAFT) || v3->asked_s != v3->contender->timing.ttl_s
+	    (firm && v3->contender->renewal == RENEW_RAFT) || v3->adrift || v3->asked_s != v3->contender->timing.ttl_s
 		? V3_STEP_RENEW
 		: V3_STEP_KEEPALIVE);
 }
@@ -194,21 +196,41 @@ on_key_put(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 
 /* Our key is on LEASE since MOD_REVISION. */
 static void
-on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
+settle(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 {
-	bool done = lease == v3->fresh;
-
 	v3->held = lease;
 	v3->mod_revision = mod_revision;
 	v3->kept = term_of(lease);
-	v3->full = false;
+	/* A move that comes late fails its guard from now on. */
+	v3->full = v3->adrift = false;
 	lease_retire_older(&v3->leases, lease);
+	v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = v3->kept });
+}
+
+/* Likewise, as the answer to a move says. */
+static void
+on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
+{
+	settle(v3, lease, mod_revision);
 	/* An earlier transaction of ours came through after all: take its lease, and go on to the newer one. */
-	if (!done)
+	if (lease != v3->fresh)
 		v3->step = V3_STEP_RENEW_MOVE;
 	else /* the TTL might have been changed meanwhile */
 		v3->step = v3->asked_s != v3->contender->timing.ttl_s ? V3_STEP_RENEW : V3_STEP_NONE;
-	v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = v3->kept });
+}
+
+void
+v3_lease_seen(struct v3 *v3, const struct v3_kv *own)
+{
+	struct lease *lease;
+
+	if (own == NULL || !v3->adrift || own->mod_revision <= v3->mod_revision || !v3_is_ours(v3, own))
+		return;
+	lease = lease_find(&v3->leases, own->lease);
+	/* What is being sent has the old revision for its guard. */
+	if (v3->step == V3_STEP_RENEW_MOVE)
+		v3_lease_turn(v3, lease == v3->fresh ? V3_STEP_NONE : V3_STEP_RENEW_MOVE);
+	settle(v3, lease, own->mod_revision);
 }
 
 static enum call_verdict
@@ -285,8 +307,16 @@ on_lease_gone(struct v3 *v3, char text[CALL_TEXT])
 /* Etcd is full, and somebody has to make room; meanwhile our lease lives on as those of other clients do. The next
  * renewal tries the firm way again. */
 static enum call_verdict
-on_no_space(struct v3 *v3)
+on_no_space(struct v3 *v3, char text[CALL_TEXT])
 {
+	if (v3->step == V3_STEP_RENEW_MOVE && call_in_flight(&v3->lease))
+		v3->adrift = true;
+	/* The key itself tells where it is. Where it is on HELD, a move that is still on its way might take it off. */
+	if (v3->adrift) {
+		v3_want_look(v3);
+		snprintf(text, CALL_TEXT, "etcd is out of space, and it is not known which lease our key is on");
+		return CALL_RETRY;
+	}
 	v3->asked_s = 0; /* nothing was changed */
 	if (!v3->full)
 		log_msg(&v3->session->log, LEVEL_NOTICE,
@@ -333,7 +363,7 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	if (verdict->kind == VERDICT_LEASE_GONE)
 		return on_lease_gone(v3, text);
 	if (verdict->kind == VERDICT_NO_SPACE && v3->goal != GOAL_RELEASE && is_renewing(v3))
-		return on_no_space(v3);
+		return on_no_space(v3, text);
 	if (!v3_accept(v3, &v3->lease, v3->step != V3_STEP_KEEPALIVE, verdict, &next, text))
 		return next;
 	return on_step_done(v3, verdict, text);
@@ -346,6 +376,8 @@ on_trouble(void *arg, const struct call_trouble *trouble)
 
 	if (v3_lease_is_granting(v3) && trouble->sent)
 		v3->fresh->exposed = true;
+	if (v3->step == V3_STEP_RENEW_MOVE && trouble->sent)
+		v3->adrift = true;
 	if (v3->goal == GOAL_RELEASE) {
 		v3_lease_turn(v3, V3_STEP_NONE);
 		return;
