@@ -42,9 +42,6 @@ check_start(struct node *node, int64_t token)
 		if ((other->deleted != 0 && node->came > other->deleted) ||
 		    (node->deleted != 0 && other->came > node->deleted))
 			continue;
-		/* With v2 nor can whose try to create it was on its way. */
-		if (node->tried != 0 && node->tried <= other->deleted)
-			continue;
 		if (!is_excused(other) && !is_excused(node))
 			broken("two: %s starts, and %d processes of %s live", node->id, other->living, other->id);
 	}
@@ -116,9 +113,8 @@ check_join_v2(struct node *node, const struct op *op)
 		node->joined[0] = '\0';
 		return;
 	}
-	if (op->exchange == NULL || strstr(op->path, "prevExist=false") == NULL)
+	if (strcmp(op->method, "PUT") != 0 || strstr(op->path, "prevExist=false") == NULL)
 		return;
-	node->tried = op->exchange->sent;
 	if (node->joined[0] == '\0')
 		comes(node);
 	snprintf(node->joined, sizeof(node->joined), "v2");

@@ -407,7 +407,6 @@ send_out(struct http_request *request, const struct http_spec *spec, nsec later)
 
 	current = NULL;
 	exchange = heap_zeroed(sizeof(*exchange));
-	exchange->sent = world.now;
 	exchange->client = request;
 	exchange->node = self->node;
 	exchange->host = self->host->number;

@@ -29,7 +29,6 @@ struct exchange {
 	struct http_request *client; /* NULL: nobody waits for the answer any more */
 	struct node *node;           /* that sent it; NULL: it is gone */
 	int host, member;
-	nsec sent;
 	char *method, *path, *body, *authorization;
 	bool require_leader, stream;
 	struct alarm forth, back, fin;

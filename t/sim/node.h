@@ -34,7 +34,6 @@ struct node {
 	nsec excused;                                /* what it runs might overlap until then: it could not know */
 	char joined[64];                             /* the key, in base64, that it has put into the queue; "": none */
 	nsec came;                                   /* when it came for the lock: with v3 into the queue, last */
-	nsec tried;                                  /* when it sent what created its key; 0: with v3 */
 	nsec deleted;                                /* when its key was deleted from outside, at last; 0: it was not */
 	bool starves;
 	struct alarm over;

@@ -104,6 +104,18 @@ others_can_have_come_and_gone_between_a_release_and_our_creation(void **state)
 }
 
 static void
+a_lost_answer_to_a_creation_can_have_been_that_somebody_is_there(void **state)
+{
+	(void)state;
+	join();
+	http_fail(http_find("prevExist=false"), "lost", true);
+	reported(REPORT_TROUBLE);
+	fake_loop_advance(NSEC_PER_SEC);
+	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	assert_true(reported(REPORT_PLACED)->place.unseen);
+}
+
+static void
 who_was_there_when_we_came_can_have_gone_unseen(void **state)
 {
 	(void)state;
@@ -276,6 +288,7 @@ main(void)
 		V2(who_creates_the_key_has_it),
 		V2(the_others_wait_for_its_end),
 		V2(others_can_have_come_and_gone_between_a_release_and_our_creation),
+		V2(a_lost_answer_to_a_creation_can_have_been_that_somebody_is_there),
 		V2(who_was_there_when_we_came_can_have_gone_unseen),
 		V2(an_expiry_is_no_release),
 		V2(renewals_follow_the_chain),

@@ -63,12 +63,13 @@ v2_change_advance(struct v2 *v2)
 }
 
 static void
-on_created(struct v2 *v2, const struct verdict *verdict)
+on_created(struct v2 *v2, const struct verdict *verdict, bool ambiguous)
 {
 	const struct v2_node *node = &verdict->v2.node;
 
-	/* In what happened between, another holder can have come, and its key can have been deleted. */
-	if (v2->known != 0 && node->modified > v2->known + 1)
+	/* In what happened between, another holder can have come, and its key can have been deleted; and an answer that
+	 * was lost can have been that there is one. */
+	if (ambiguous || (v2->known != 0 && node->modified > v2->known + 1))
 		v2->unseen = true;
 	v2->created = node->created;
 	v2->modified = v2->known = node->modified;
@@ -112,11 +113,11 @@ on_impossible(struct v2 *v2, enum v2_step step, bool ambiguous, const struct ver
 }
 
 static void
-on_changed(struct v2 *v2, enum v2_step step, const struct verdict *verdict)
+on_changed(struct v2 *v2, enum v2_step step, bool ambiguous, const struct verdict *verdict)
 {
 	switch (step) {
 	case V2_STEP_CREATE:
-		on_created(v2, verdict);
+		on_created(v2, verdict, ambiguous);
 		break;
 	case V2_STEP_REFRESH:
 		v2->modified = v2->known = verdict->v2.node.modified;
@@ -149,7 +150,7 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	if (v2->goal == GOAL_NONE)
 		return CALL_DONE;
 	if (verdict->kind == VERDICT_OK)
-		on_changed(v2, step, verdict);
+		on_changed(v2, step, ambiguous, verdict);
 	else
 		on_impossible(v2, step, ambiguous, verdict);
 	return CALL_DONE;
