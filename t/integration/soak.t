@@ -16,7 +16,7 @@ plan skip_all => 'no bridge, or no veth, to be had in a network namespace: this 
 
 for my $seed (11, 12) {
     my $soak = run([$^X, "$ENV{SOURCE_DIR}/t/soak", '--seconds', 25, '--seed', $seed], seconds => 150);
-    is $soak->{code}, 0, "never two, with seed $seed" or diag $soak->{stderr}, join "\n", reverse split /\n/, $soak->{stdout};
+    is $soak->{code}, 0, "never two, with seed $seed" or diag join "\n", (reverse split /\n/, $soak->{stdout}), $soak->{stderr};
 }
 # etcdctl's command runs on when its lock is lost: sooner or later that shows.
 my $caught;
