@@ -16,12 +16,12 @@ lease_left(const struct moment *sent, nsec ttl)
 static struct lease *
 oldest_but(struct leases *leases, const struct lease *kept)
 {
-	struct lease *oldest = &leases->slots[kept == &leases->slots[0]];
+	struct lease *oldest = NULL;
 
 	for (size_t i = 0; i < LEASES; i++) {
 		struct lease *lease = &leases->slots[i];
 
-		if (lease != kept && lease->sent.boot < oldest->sent.boot)
+		if (lease != kept && !lease->aimed && (oldest == NULL || lease->sent.boot < oldest->sent.boot))
 			oldest = lease;
 	}
 	return oldest;
@@ -34,13 +34,15 @@ lease_open(struct leases *leases, const struct lease *kept, struct moment now, n
 
 	if (lease == NULL)
 		lease = oldest_but(leases, kept);
+	if (lease == NULL)
+		return NULL;
 	/* Positive and 63 bits: etcd before 3.4.20 could corrupt its store over a negative id. */
 	do
 		lease->id = (int64_t)(random_uint64() >> 1);
 	while (lease->id == 0);
 	lease->sent = now;
 	lease->ttl = ttl;
-	lease->exposed = lease->revoke = false;
+	lease->exposed = lease->aimed = lease->revoke = false;
 	return lease;
 }
 
@@ -53,12 +55,22 @@ lease_find(struct leases *leases, int64_t id)
 	return NULL;
 }
 
+struct lease *
+lease_next_aimed(struct leases *leases, const struct lease *after)
+{
+	for (size_t i = after == NULL ? 0 : (size_t)(after - leases->slots) + 1; i < LEASES; i++)
+		if (leases->slots[i].aimed)
+			return &leases->slots[i];
+	return NULL;
+}
+
 void
 lease_retire_older(struct leases *leases, const struct lease *kept)
 {
 	for (size_t i = 0; i < LEASES; i++) {
 		struct lease *lease = &leases->slots[i];
 
+		lease->aimed = false;
 		if (lease->id != 0 && lease != kept && lease->sent.boot <= kept->sent.boot)
 			lease->revoke = true;
 	}
@@ -68,10 +80,13 @@ void
 lease_retire_all(struct leases *leases)
 {
 	for (size_t i = 0; i < LEASES; i++) {
-		if (!leases->slots[i].exposed)
-			lease_close(&leases->slots[i]);
+		struct lease *lease = &leases->slots[i];
+
+		lease->aimed = false;
+		if (!lease->exposed)
+			lease_close(lease);
 		else
-			leases->slots[i].revoke = true;
+			lease->revoke = true;
 	}
 }
 

@@ -16,6 +16,7 @@ struct lease {
 	struct moment sent; /* when its grant was first sent */
 	nsec ttl;           /* what etcd granted, or what we asked for where the answer was lost */
 	bool exposed;       /* its grant might have reached etcd */
+	bool aimed;         /* a move of our key to it has been sent, and might have worked unseen, or work yet */
 	bool revoke;        /* our key is not on it and never will be: to be revoked */
 };
 
@@ -35,13 +36,18 @@ nsec lease_margin(nsec ttl);
 nsec lease_left(const struct moment *sent, nsec ttl);
 
 /* Enter a new lease with a fresh random id, sent NOW, TTL as asked for. Where there are LEASES of them the oldest lease
- * but KEPT (may be NULL) makes room: it is so old that it has run out, or does so soon by itself. */
+ * makes room, but KEPT (may be NULL) and those that are aimed at: it is so old that it has run out, or does so soon by
+ * itself. NULL where none can make room. */
 struct lease *lease_open(struct leases *leases, const struct lease *kept, struct moment now, nsec ttl);
 
 /* The lease with this id, or NULL. */
 struct lease *lease_find(struct leases *leases, int64_t id);
 
-/* Our key is on KEPT: every lease that was sent before it, and only those, are to be revoked. */
+/* The first lease after AFTER, NULL: of all, that is aimed at; or NULL. */
+struct lease *lease_next_aimed(struct leases *leases, const struct lease *after);
+
+/* Our key is on KEPT, and no move that has been sent works any more: every lease that was sent before KEPT, and only
+ * those, are to be revoked. */
 void lease_retire_older(struct leases *leases, const struct lease *kept);
 
 /* Every lease is to be revoked; those that etcd never heard of are forgotten. */

@@ -100,8 +100,18 @@ the_leases(void **state)
 	/* A full one gives up its oldest, but not the one that our key is on. */
 	assert_ptr_equal(lease_open(&leases, each[0], (struct moment){ 1, 1 }, 60), each[1]);
 	each[1]->exposed = true;
+	/* Nor those that it might have been moved to; and then nothing. */
+	for (int i = 1; i < LEASES; i++)
+		each[i]->aimed = i != 3;
+	assert_ptr_equal(lease_open(&leases, each[0], (struct moment){ 3, 3 }, 60), each[3]);
+	each[3]->aimed = each[3]->exposed = true;
+	assert_null(lease_open(&leases, each[0], (struct moment){ 3, 3 }, 60));
+	assert_ptr_equal(lease_next_aimed(&leases, NULL), each[1]);
+	assert_ptr_equal(lease_next_aimed(&leases, each[1]), each[2]);
+	assert_null(lease_next_aimed(&leases, each[LEASES - 1]));
 	/* Only what is older than the lease of the key may go: a later one may still get the key. */
 	lease_retire_older(&leases, each[2]);
+	assert_null(lease_next_aimed(&leases, NULL));
 	assert_true(each[0]->revoke && each[1]->revoke && !each[2]->revoke && !each[3]->revoke);
 	assert_ptr_equal(lease_next_retired(&leases), each[0]);
 	lease_close(each[0]);

@@ -18,7 +18,6 @@ advance(void *arg)
 		v3_queue_free(&v3->seen);
 	} else if (v3->seen.entries != NULL && v3->goal != GOAL_NONE) {
 		v3_watch_looked(v3);
-		v3_lease_seen(v3, v3_queue_own(v3));
 		v3_queue_place(v3);
 	}
 	switch (v3->goal) {

@@ -24,6 +24,12 @@ term_of(const struct lease *lease)
 	return (struct lease_term){ .sent = lease->sent, .ttl = lease->ttl };
 }
 
+static nsec
+term_left(const struct lease_term *term)
+{
+	return lease_left(&term->sent, term->ttl);
+}
+
 static bool
 is_joining(const struct v3 *v3)
 {
@@ -50,11 +56,17 @@ v3_lease_turn(struct v3 *v3, enum v3_step step)
 		v3->fresh->exposed = true;
 	else if (v3_lease_is_granting(v3) && v3->fresh != v3->held && !v3->fresh->exposed)
 		lease_close(v3->fresh);
-	else if (v3->step == V3_STEP_RENEW_MOVE && call_in_flight(&v3->lease))
-		v3->adrift = true;
 	call_stop(&v3->lease);
 	v3->step = step;
 	v3_wake(v3);
+}
+
+/* Have all leases that our key might be on kept alive. */
+static void
+keep_alive(struct v3 *v3)
+{
+	v3->keeping = v3->held;
+	v3->step = V3_STEP_KEEPALIVE;
 }
 
 /* --- requests --- */
@@ -74,8 +86,15 @@ grant(struct v3 *v3, enum v3_step step)
 {
 	int64_t ttl_s = v3->contender->timing.ttl_s;
 
+	struct lease *lease = lease_open(&v3->leases, v3->held, clock_moment(), ttl_s * NSEC_PER_SEC);
+
+	if (lease == NULL) {
+		v3->step = V3_STEP_NONE;
+		v3_report(v3, (struct report){ .kind = REPORT_NO_MEMORY });
+		return false;
+	}
 	v3->asked_s = ttl_s;
-	v3->fresh = lease_open(&v3->leases, v3->held, clock_moment(), ttl_s * NSEC_PER_SEC);
+	v3->fresh = lease;
 	v3->step = step;
 	return lease_call(v3, "/v3/lease/grant", v3_encode_grant(v3->fresh->id, ttl_s));
 }
@@ -88,7 +107,7 @@ begin_join(struct v3 *v3)
 	v3->create_revision = v3->mod_revision = v3->seen_own = v3->seen_ahead = 0;
 	v3->placed = 0;
 	v3->ahead = -1;
-	v3->adrift = v3->full = v3->overwritten = v3->clusters_awaited = v3->reported = false;
+	v3->full = v3->overwritten = v3->clusters_awaited = v3->reported = false;
 	cluster_probe(v3->session->cluster, true);
 	v3_names_free(&v3->names);
 	if (!grant(v3, V3_STEP_JOIN_GRANT))
@@ -121,11 +140,12 @@ v3_lease_advance(struct v3 *v3)
 		(void)grant(v3, V3_STEP_RENEW_GRANT);
 		break;
 	case V3_STEP_RENEW_MOVE:
+		v3->fresh->aimed = true;
 		(void)lease_call(v3, "/v3/kv/txn", v3_encode_move(&v3->names, v3->mod_revision, v3->fresh->id));
 		break;
 	case V3_STEP_KEEPALIVE:
 		cluster_probe(v3->session->cluster, false);
-		(void)lease_call(v3, "/v3/lease/keepalive", v3_encode_lease(v3->held->id));
+		(void)lease_call(v3, "/v3/lease/keepalive", v3_encode_lease(v3->keeping->id));
 		break;
 	}
 }
@@ -142,10 +162,9 @@ v3_lease_renew(struct v3 *v3, bool firm)
 		return;
 	}
 	/* A keepalive cannot change a lease's TTL. */
-	v3_lease_turn(v3,
-	    (firm && v3->contender->renewal == RENEW_RAFT) || v3->adrift || v3->asked_s != v3->contender->timing.ttl_s
-		? V3_STEP_RENEW
-		: V3_STEP_KEEPALIVE);
+	v3_lease_turn(v3, V3_STEP_RENEW);
+	if ((!firm || v3->contender->renewal != RENEW_RAFT) && v3->asked_s == v3->contender->timing.ttl_s)
+		keep_alive(v3);
 }
 
 /* --- answers --- */
@@ -196,41 +215,21 @@ on_key_put(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 
 /* Our key is on LEASE since MOD_REVISION. */
 static void
-settle(struct v3 *v3, struct lease *lease, int64_t mod_revision)
+on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 {
+	bool done = lease == v3->fresh;
+
 	v3->held = lease;
 	v3->mod_revision = mod_revision;
 	v3->kept = term_of(lease);
-	/* A move that comes late fails its guard from now on. */
-	v3->full = v3->adrift = false;
+	v3->full = false;
 	lease_retire_older(&v3->leases, lease);
-	v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = v3->kept });
-}
-
-/* Likewise, as the answer to a move says. */
-static void
-on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
-{
-	settle(v3, lease, mod_revision);
 	/* An earlier transaction of ours came through after all: take its lease, and go on to the newer one. */
-	if (lease != v3->fresh)
+	if (!done)
 		v3->step = V3_STEP_RENEW_MOVE;
 	else /* the TTL might have been changed meanwhile */
 		v3->step = v3->asked_s != v3->contender->timing.ttl_s ? V3_STEP_RENEW : V3_STEP_NONE;
-}
-
-void
-v3_lease_seen(struct v3 *v3, const struct v3_kv *own)
-{
-	struct lease *lease;
-
-	if (own == NULL || !v3->adrift || own->mod_revision <= v3->mod_revision || !v3_is_ours(v3, own))
-		return;
-	lease = lease_find(&v3->leases, own->lease);
-	/* What is being sent has the old revision for its guard. */
-	if (v3->step == V3_STEP_RENEW_MOVE)
-		v3_lease_turn(v3, lease == v3->fresh ? V3_STEP_NONE : V3_STEP_RENEW_MOVE);
-	settle(v3, lease, own->mod_revision);
+	v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = v3->kept });
 }
 
 static enum call_verdict
@@ -278,13 +277,18 @@ on_kept_alive(struct v3 *v3, const struct verdict *verdict, char text[CALL_TEXT]
 		return CALL_RETRY;
 	}
 	term.ttl = ttl_s * NSEC_PER_SEC;
-	if (term.ttl > v3->held->ttl)
+	if (term.ttl > v3->keeping->ttl)
 		return v3_senseless("a keepalive has made the lease longer than it was granted", text);
-	v3->kept = term;
+	if (v3->keeping == v3->held || term_left(&term) < term_left(&v3->keeps))
+		v3->keeps = term;
+	v3->keeping = lease_next_aimed(&v3->leases, v3->keeping == v3->held ? NULL : v3->keeping);
+	if (v3->keeping != NULL)
+		return CALL_DONE;
+	v3->kept = v3->keeps;
 	v3->step = V3_STEP_NONE;
 	/* Sent as a waiter, answered to a holder, who lives on first TTLs. */
 	if (v3->goal != GOAL_HOLD || v3_on_keepalives(v3))
-		v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = term });
+		v3_report(v3, (struct report){ .kind = REPORT_RENEWED, .place.term = v3->kept });
 	return CALL_DONE;
 }
 
@@ -305,24 +309,17 @@ on_lease_gone(struct v3 *v3, char text[CALL_TEXT])
 }
 
 /* Etcd is full, and somebody has to make room; meanwhile our lease lives on as those of other clients do. The next
- * renewal tries the firm way again. */
+ * renewal tries the firm way again. A move whose answer was lost might have taken our key to its lease, which is kept
+ * alive, too. */
 static enum call_verdict
-on_no_space(struct v3 *v3, char text[CALL_TEXT])
+on_no_space(struct v3 *v3)
 {
-	if (v3->step == V3_STEP_RENEW_MOVE && call_in_flight(&v3->lease))
-		v3->adrift = true;
-	/* The key itself tells where it is. Where it is on HELD, a move that is still on its way might take it off. */
-	if (v3->adrift) {
-		v3_want_look(v3);
-		snprintf(text, CALL_TEXT, "etcd is out of space, and it is not known which lease our key is on");
-		return CALL_RETRY;
-	}
 	v3->asked_s = 0; /* nothing was changed */
 	if (!v3->full)
 		log_msg(&v3->session->log, LEVEL_NOTICE,
 		    "etcd is out of space: renewing by keepalives until there is some");
 	v3->full = true;
-	v3->step = V3_STEP_KEEPALIVE;
+	keep_alive(v3);
 	return CALL_DONE;
 }
 
@@ -363,7 +360,7 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	if (verdict->kind == VERDICT_LEASE_GONE)
 		return on_lease_gone(v3, text);
 	if (verdict->kind == VERDICT_NO_SPACE && v3->goal != GOAL_RELEASE && is_renewing(v3))
-		return on_no_space(v3, text);
+		return on_no_space(v3);
 	if (!v3_accept(v3, &v3->lease, v3->step != V3_STEP_KEEPALIVE, verdict, &next, text))
 		return next;
 	return on_step_done(v3, verdict, text);
@@ -376,8 +373,6 @@ on_trouble(void *arg, const struct call_trouble *trouble)
 
 	if (v3_lease_is_granting(v3) && trouble->sent)
 		v3->fresh->exposed = true;
-	if (v3->step == V3_STEP_RENEW_MOVE && trouble->sent)
-		v3->adrift = true;
 	if (v3->goal == GOAL_RELEASE) {
 		v3_lease_turn(v3, V3_STEP_NONE);
 		return;

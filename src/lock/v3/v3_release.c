@@ -76,11 +76,12 @@ void
 v3_release_found(struct v3 *v3, const struct v3_kv *kv)
 {
 	bool found = kv != NULL && kv->create_revision == v3->create_revision;
+	struct lease *lease =
+	    found && kv->lease != 0 ? lease_open(&v3->leases, NULL, (struct moment){ 0, 0 }, 0) : NULL;
 
 	v3->goal = GOAL_RELEASE;
-	if (found && kv->lease != 0)
-		*lease_open(&v3->leases, NULL, (struct moment){ 0, 0 }, 0) =
-		    (struct lease){ .id = kv->lease, .exposed = true };
+	if (lease != NULL)
+		*lease = (struct lease){ .id = kv->lease, .exposed = true };
 	/* A move that the dead process had sent might still come, and its lease we do not know: delete the key itself.
 	 */
 	v3->overwritten = found;

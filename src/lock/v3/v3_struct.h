@@ -24,7 +24,7 @@ enum v3_step {
 	V3_STEP_RENEW,       /* a later lease for our key: nothing has been sent for it */
 	V3_STEP_RENEW_GRANT, /* that lease */
 	V3_STEP_RENEW_MOVE,  /* our key, to that lease */
-	V3_STEP_KEEPALIVE    /* the lease that our key is on, for longer */
+	V3_STEP_KEEPALIVE    /* the leases that our key might be on, one after the other, for longer */
 };
 
 /* What the call PARTING is about. */
@@ -56,9 +56,9 @@ struct v3_watch {
  * - GOAL is QUEUE from a join on, HOLD from hold() on, until our key is gone or refused: then NONE, until the lock says
  *   what follows;
  * - while GOAL is NONE no call is active but those that end by themselves, whose answers mean nothing;
- * - STEP is about FRESH in the steps of a grant, a put and a move, and about HELD in a keepalive; after a RENEW step
+ * - STEP is about FRESH in the steps of a grant, a put and a move, and about KEEPING in a keepalive; after a RENEW step
  * HELD is not NULL;
- * - a keepalive is of the lease that our key is on: while ADRIFT there is none;
+ * - our key is on HELD, or on one of the leases that are aimed at: keepalives count when all of these are kept alive;
  * - HELD is NULL exactly while CREATE_REVISION is 0, but for what a dead process had;
  * - a lease is revoked only once our key is known to be on a later one, or is given up. */
 struct v3 {
@@ -72,11 +72,12 @@ struct v3 {
 	struct leases leases;
 	struct lease *held;      /* the lease that our key is on, as far as we know; or NULL */
 	struct lease *fresh;     /* the lease that STEP is about */
+	struct lease *keeping;   /* likewise, in a keepalive */
+	struct lease_term keeps; /* the shortest term of those that are kept alive so far */
 	int64_t asked_s;         /* the TTL that was asked for, for FRESH */
 	struct lease_term kept;  /* with keepalives: the last one that was answered */
 	int64_t create_revision; /* of our key; 0: no key */
 	int64_t mod_revision;    /* of our key, as last known */
-	bool adrift;             /* a move whose answer was lost might have put our key on a lease other than HELD */
 	bool full;               /* etcd is out of space, so renewals are keepalives for now */
 	bool overwritten;        /* somebody else wrote our key, which might have taken it off its lease */
 	enum v3_step step;
@@ -174,8 +175,6 @@ void v3_lease_init(struct v3 *v3);
 void v3_lease_turn(struct v3 *v3, enum v3_step step);
 /* The lease is to be renewed. */
 void v3_lease_renew(struct v3 *v3, bool firm);
-/* Our key was seen in the queue as OWN; NULL: it was not. Where it is on another lease than HELD, that is HELD now. */
-void v3_lease_seen(struct v3 *v3, const struct v3_kv *own);
 /* Send what STEP says. */
 void v3_lease_advance(struct v3 *v3);
 /* True while a grant is out: its answer is waited for before leaving, for it might come after its revocation. */
