@@ -85,7 +85,6 @@ static bool
 grant(struct v3 *v3, enum v3_step step)
 {
 	int64_t ttl_s = v3->contender->timing.ttl_s;
-
 	struct lease *lease = lease_open(&v3->leases, v3->held, clock_moment(), ttl_s * NSEC_PER_SEC);
 
 	if (lease == NULL) {
