@@ -1,5 +1,6 @@
 #include "member.h"
 
+#include "net.h"
 #include "node.h"
 #include "world.h"
 
@@ -169,8 +170,8 @@ members_spread(int first)
 {
 	for (int i = 0; i < MEMBERS; i++) {
 		struct member *member = &cluster_state.members[i];
-		nsec lag = one_in(cluster_state.lags ? 2 : 100) ? some_span(10 * NSEC_PER_MSEC, 2 * NSEC_PER_SEC)
-								: between(50000, 2000000);
+		bool lags = world.now >= net.quiet && one_in(cluster_state.lags ? 2 : 100);
+		nsec lag = lags ? some_span(10 * NSEC_PER_MSEC, 2 * NSEC_PER_SEC) : between(50000, 2000000);
 
 		/* Who answers has seen it. */
 		if (i == first || i == cluster_state.leader)
