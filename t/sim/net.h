@@ -52,14 +52,14 @@ struct line {
 extern struct net {
 	struct line lines[HOSTS][MEMBERS];
 	bool slow, lossy, jitters; /* all of it */
-	nsec quiet;                /* until then nothing is late */
+	nsec quiet;                /* until then nothing is late, and no member behind */
 	bool buffers;              /* a proxy keeps the bytes of streams to itself */
 } net;
 
 void net_begin(void);
 void net_end(void);
 
-/* For SPAN nothing is late, not even what is on its way already. */
+/* For SPAN nothing is late, not even what is on its way already, and no member behind. */
 void net_be_quiet(nsec span);
 
 /* The member answers, once; or with bytes of a stream, and its end. */
