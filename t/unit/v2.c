@@ -238,8 +238,11 @@ a_creation_that_is_out_is_waited_for(void **state)
 	v2->release(protocol, false);
 	fake_loop_run();
 	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
-	http_answer(http_find("prevIndex=5"), 200, NODE("compareAndDelete", "6"));
+	/* A deletion would say that no command lives, which nobody knows who has not held the lock. */
+	assert_non_null(strstr(http_url(http_find("prevIndex=5")), "ttl=1&refresh=true"));
+	http_answer(http_find("prevIndex=5"), 200, NODE("compareAndSwap", "6"));
 	reported(REPORT_RELEASED);
+	assert_int_equal(http_out(), 0);
 }
 
 static void
@@ -276,6 +279,7 @@ a_dead_process_is_reclaimed(void **state)
 	assert_int_equal(v2->reclaim(protocol, "/l", 5, true), 0);
 	fake_loop_run();
 	http_answer(http_find("quorum=true"), 200, NODE("get", "9"));
+	assert_null(strstr(http_url(http_find("prevIndex=9")), "ttl="));
 	http_answer(http_find("prevIndex=9"), 200, NODE("compareAndDelete", "10"));
 	reported(REPORT_RELEASED);
 }

@@ -127,8 +127,8 @@ v2_release(void *arg, bool held)
 	struct v2 *v2 = arg;
 	const bool out = call_in_flight(&v2->change);
 
-	(void)held; /* a key is there only for a holder, and its deletion by index says that all is over */
 	turn_to(v2, GOAL_RELEASE);
+	v2->held = held;
 	/* Of a lock that was lost only what is as we left it is ours: another process of our id might have taken the
 	 * key over. */
 	v2->adopt = !v2->contender->lost && (v2->ambiguous || (v2->step == V2_STEP_REFRESH && out));
@@ -141,7 +141,7 @@ v2_release(void *arg, bool held)
 	if (v2->created == 0)
 		v2_report_released(v2);
 	else
-		v2_want_change(v2, V2_STEP_DELETE);
+		v2_want_end(v2);
 }
 
 static int
@@ -149,7 +149,6 @@ v2_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
 {
 	struct v2 *v2 = arg;
 
-	(void)held;
 	if (strcmp(owner_key, v2->contender->key) != 0 || create_revision <= 0) {
 		errno = EINVAL;
 		return -1;
@@ -157,6 +156,7 @@ v2_reclaim(void *arg, const char *owner_key, int64_t create_revision, bool held)
 	turn_to(v2, GOAL_RECLAIM);
 	v2->created = create_revision;
 	v2->modified = 0;
+	v2->held = held;
 	v2->adopt = true;
 	v2_want_read(v2);
 	return 0;

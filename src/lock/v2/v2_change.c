@@ -41,6 +41,9 @@ send_change(struct v2 *v2)
 	case V2_STEP_DELETE:
 		return call_request(&v2->change, "DELETE",
 		    v2_encode_delete(contender->key, contender->id, v2->modified), false, v2_try_limit(v2));
+	case V2_STEP_EXPIRE:
+		return call_request(&v2->change, "PUT",
+		    v2_encode_refresh(contender->key, contender->id, v2->modified, 1), true, v2_try_limit(v2));
 	case V2_STEP_NONE:
 		break;
 	}
@@ -78,7 +81,7 @@ on_created(struct v2 *v2, const struct verdict *verdict, bool ambiguous)
 	call_stop(&v2->read);
 	v2->read_wanted = v2->following = v2->poll_wanted = false;
 	if (v2->goal == GOAL_RELEASE)
-		v2_want_change(v2, V2_STEP_DELETE);
+		v2_want_end(v2);
 	else
 		v2_report_place(v2, NULL);
 }
@@ -104,6 +107,7 @@ on_impossible(struct v2 *v2, enum v2_step step, bool ambiguous, const struct ver
 	} else if (verdict->kind == VERDICT_MISMATCH) {
 		/* A try of ours whose answer was lost might have moved the index. */
 		v2->due = v2->goal != GOAL_RELEASE;
+		v2->adopt = v2->adopt || (step == V2_STEP_EXPIRE && ambiguous);
 		v2_want_read(v2);
 	} else if (v2->goal == GOAL_RELEASE) {
 		v2_report_released(v2);
@@ -124,6 +128,7 @@ on_changed(struct v2 *v2, enum v2_step step, bool ambiguous, const struct verdic
 		v2_report_renewed(v2, verdict->sent_at);
 		break;
 	case V2_STEP_DELETE:
+	case V2_STEP_EXPIRE:
 		v2_report_released(v2);
 		break;
 	case V2_STEP_NONE:

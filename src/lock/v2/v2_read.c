@@ -55,7 +55,7 @@ on_own_key(struct v2 *v2, const struct v2_node *node)
 		v2->goal = GOAL_RELEASE;
 		v2->adopt = false;
 		v2->modified = node->modified;
-		v2_want_change(v2, V2_STEP_DELETE);
+		v2_want_end(v2);
 	} else if (node->modified != v2->modified) {
 		v2->modified = node->modified;
 		v2->ambiguous = false;

@@ -107,6 +107,12 @@ v2_want_change(struct v2 *v2, enum v2_step step)
 }
 
 void
+v2_want_end(struct v2 *v2)
+{
+	v2_want_change(v2, v2->held ? V2_STEP_DELETE : V2_STEP_EXPIRE);
+}
+
+void
 v2_want_read(struct v2 *v2)
 {
 	v2->read_wanted = v2->read_wanted || !call_active(&v2->read);

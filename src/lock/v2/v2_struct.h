@@ -10,8 +10,9 @@
 #include "lock/lock_events.h"
 #include "lock/protocol.h"
 
-/* A change of our key. */
-enum v2_step { V2_STEP_NONE, V2_STEP_CREATE, V2_STEP_REFRESH, V2_STEP_DELETE };
+/* A change of our key. Its deletion by index tells others that no command of ours lives, nor of whoever had the key
+ * before: of a key under which the lock was not held nobody knows that, and it is left to expire. */
+enum v2_step { V2_STEP_NONE, V2_STEP_CREATE, V2_STEP_REFRESH, V2_STEP_DELETE, V2_STEP_EXPIRE };
 
 /* Invariants:
  * - CREATED and MODIFIED are 0 together, but for what a dead process had, whose MODIFIED is read first;
@@ -35,6 +36,7 @@ struct v2 {
 	nsec ttl;                 /* that it asked for */
 	bool overwritten;         /* somebody else changed our key: nothing of it is ours any more */
 	bool due;                 /* a renewal that could not be sent */
+	bool held;                /* while leaving: the lock was held under our key */
 	bool adopt;               /* while leaving: a renewal of ours might have moved the index unseen */
 	struct call change;
 
@@ -79,6 +81,9 @@ enum call_verdict v2_other_answer(struct v2 *v2, const struct verdict *verdict, 
 
 /* The next change, once what is under way is over: nothing is known of it yet. */
 void v2_want_change(struct v2 *v2, enum v2_step step);
+
+/* Our key is to go. */
+void v2_want_end(struct v2 *v2);
 
 /* Read the key, through the quorum, unless that is being done. */
 void v2_want_read(struct v2 *v2);
