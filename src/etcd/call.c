@@ -116,6 +116,24 @@ try_limit(const struct call *call, const struct endpoint *endpoint)
 	return limit > TRY_GROWTH * call->try_limit ? TRY_GROWTH * call->try_limit : limit;
 }
 
+/* The first endpoint, in the order of choice, that no try of CALL is out at; or the first of all. */
+static struct endpoint *
+choose_endpoint(const struct call *call)
+{
+	struct endpoints *endpoints = call->session->endpoints;
+
+	for (size_t ahead = 0; ahead < endpoints_count(endpoints); ahead++) {
+		struct endpoint *endpoint = endpoints_next(endpoints, ahead);
+		bool free = true;
+
+		for (size_t i = 0; i < CALL_TRIES; i++)
+			free = free && !(attempt_is_out(&call->tries[i]) && call->tries[i].endpoint == endpoint);
+		if (free)
+			return endpoint;
+	}
+	return endpoints_current(endpoints);
+}
+
 /* Sends one more try, if there is room for it. False when memory is short. */
 static bool
 call_send(struct call *call)
@@ -141,7 +159,7 @@ call_send(struct call *call)
 		if (++one == call->tries + CALL_TRIES)
 			return true;
 	/* A hedge goes elsewhere, if there is an elsewhere. */
-	spec.endpoint = endpoints_next(call->session->endpoints, in_flight(call));
+	spec.endpoint = choose_endpoint(call);
 	spec.time_limit = try_limit(call, spec.endpoint);
 	if (attempt_start(one, call->session, &spec) == -1)
 		return false;

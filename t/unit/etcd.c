@@ -163,6 +163,20 @@ a_failure_moves_to_the_next_endpoint(void **state)
 	assert_int_equal(http_out(), 0);
 }
 
+/* Other calls move what is current, too: that must not lead all tries of one call to one endpoint. */
+static void
+a_hedge_goes_where_no_try_is_out(void **state)
+{
+	(void)state;
+	start();
+	http_fail(http_find("range"), "no answer", true);
+	endpoints_failed(session->endpoints, endpoints_current(session->endpoints));
+	fake_loop_advance(LIMIT / 2);
+	assert_true(http_is_out("//a:1/"));
+	assert_true(http_is_out("//b:1/"));
+	call_stop(&call);
+}
+
 static void
 the_owner_may_have_it_repeated(void **state)
 {
@@ -427,6 +441,7 @@ main(void)
 		ON(with_user, an_etcd_without_users_wants_no_token),
 		ON(one_endpoint, watchers_share_a_stream),
 		ON(one_endpoint, a_silent_stream_is_given_up),
+		ON(two_endpoints, a_hedge_goes_where_no_try_is_out),
 		ON(two_endpoints, a_silent_stream_moves_alone),
 		ON(one_endpoint, garbage_ends_a_stream),
 		ON(with_user, a_stream_can_lose_its_token),
