@@ -116,6 +116,15 @@ try_limit(const struct call *call, const struct endpoint *endpoint)
 	return limit > TRY_GROWTH * call->try_limit ? TRY_GROWTH * call->try_limit : limit;
 }
 
+static bool
+is_tried(const struct call *call, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < CALL_TRIES; i++)
+		if (attempt_is_out(&call->tries[i]) && call->tries[i].endpoint == endpoint)
+			return true;
+	return false;
+}
+
 /* The first endpoint, in the order of choice, that no try of CALL is out at; or the first of all. */
 static struct endpoint *
 choose_endpoint(const struct call *call)
@@ -124,11 +133,8 @@ choose_endpoint(const struct call *call)
 
 	for (size_t ahead = 0; ahead < endpoints_count(endpoints); ahead++) {
 		struct endpoint *endpoint = endpoints_next(endpoints, ahead);
-		bool free = true;
 
-		for (size_t i = 0; i < CALL_TRIES; i++)
-			free = free && !(attempt_is_out(&call->tries[i]) && call->tries[i].endpoint == endpoint);
-		if (free)
+		if (!is_tried(call, endpoint))
 			return endpoint;
 	}
 	return endpoints_current(endpoints);

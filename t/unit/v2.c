@@ -66,17 +66,24 @@ who_creates_the_key_has_it(void **state)
 	assert_int_equal(v2->create_revision(protocol), 5);
 }
 
+/* They release at 6, and we ask for the lock. */
+static void
+let_them_release(void)
+{
+	http_answer(http_find("waitIndex=5"), 200,
+	    "{\"action\":\"compareAndDelete\",\"node\":{\"key\":\"/l\",\"createdIndex\":3,\"modifiedIndex\":6}}");
+	assert_int_equal(reported(REPORT_VANISHED)->how, VANISH_RELEASED);
+	v2->look(protocol);
+	fake_loop_run();
+}
+
 static void
 the_others_wait_for_its_end(void **state)
 {
 	(void)state;
 	wait_behind_them();
 	assert_true(http_is_out("waitIndex=5"));
-	http_answer(http_find("waitIndex=5"), 200,
-	    "{\"action\":\"compareAndDelete\",\"node\":{\"key\":\"/l\",\"createdIndex\":3,\"modifiedIndex\":6}}");
-	assert_int_equal(reported(REPORT_VANISHED)->how, VANISH_RELEASED);
-	v2->look(protocol);
-	fake_loop_run();
+	let_them_release();
 	http_answer(http_find("prevExist=false"), 201, NODE("create", "7"));
 	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 0);
 }
@@ -86,11 +93,7 @@ static bool
 is_unseen_at(const char *answer)
 {
 	wait_behind_them();
-	http_answer(http_find("waitIndex=5"), 200,
-	    "{\"action\":\"compareAndDelete\",\"node\":{\"key\":\"/l\",\"createdIndex\":3,\"modifiedIndex\":6}}");
-	reported(REPORT_VANISHED);
-	v2->look(protocol);
-	fake_loop_run();
+	let_them_release();
 	http_answer(http_find("prevExist=false"), 201, "%s", answer);
 	return reported(REPORT_PLACED)->place.unseen;
 }

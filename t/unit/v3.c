@@ -295,6 +295,24 @@ a_renewal_moves_the_key(void **state)
 	assert_int_equal(http_out(), 0);
 }
 
+/* The holder's key is moved, and the answer to that is lost. */
+static void
+lose_the_answer_to_a_move(void)
+{
+	v3->renew(protocol, true);
+	fake_loop_run();
+	answer_grant(5);
+	http_fail(http_find("/v3/kv/txn"), "lost", true);
+	reported(REPORT_TROUBLE);
+	fake_loop_advance(NSEC_PER_SEC);
+}
+
+static void
+answer_full(struct http_request *request)
+{
+	http_answer(request, 429, "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}");
+}
+
 static void
 a_move_whose_answer_was_lost_is_recognised(void **state)
 {
@@ -302,12 +320,7 @@ a_move_whose_answer_was_lost_is_recognised(void **state)
 
 	(void)state;
 	hold();
-	v3->renew(protocol, true);
-	fake_loop_run();
-	answer_grant(5);
-	http_fail(http_find("/v3/kv/txn"), "lost", true);
-	reported(REPORT_TROUBLE);
-	fake_loop_advance(NSEC_PER_SEC);
+	lose_the_answer_to_a_move();
 	moved = own(5, 6, lease);
 	answer_guard_failed(&moved);
 	reported(REPORT_RENEWED);
@@ -336,7 +349,7 @@ a_full_etcd_gets_keepalives(void **state)
 	hold();
 	v3->renew(protocol, true);
 	fake_loop_run();
-	http_answer(http_find("grant"), 429, "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}");
+	answer_full(http_find("grant"));
 	http_answer(http_find("keepalive"), 200, "{\"result\":{" HEADER ",\"ID\":\"1\",\"TTL\":\"60\"}}", 5);
 	reported(REPORT_RENEWED);
 }
@@ -361,14 +374,8 @@ a_full_etcd_keeps_all_leases_alive_that_our_key_can_be_on(void **state)
 	(void)state;
 	hold();
 	first = lease;
-	v3->renew(protocol, true);
-	fake_loop_run();
-	answer_grant(5);
-	http_fail(http_find("/v3/kv/txn"), "lost", true);
-	reported(REPORT_TROUBLE);
-	fake_loop_advance(NSEC_PER_SEC);
-	http_answer(
-	    http_find("/v3/kv/txn"), 429, "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}");
+	lose_the_answer_to_a_move();
+	answer_full(http_find("/v3/kv/txn"));
 	answer_keepalive(first);
 	nothing_is_reported();
 	answer_keepalive(lease);

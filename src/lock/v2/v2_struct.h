@@ -10,8 +10,8 @@
 #include "lock/lock_events.h"
 #include "lock/protocol.h"
 
-/* A change of our key. Its deletion by index tells others that no command of ours lives, nor of whoever had the key
- * before: of a key under which the lock was not held nobody knows that, and it is left to expire. */
+/* A change of our key. Others take its deletion by index for word that no command of ours lives, nor of whoever had the
+ * key before: of a key under which the lock was not held nobody knows that, and it is left to expire. */
 enum v2_step { V2_STEP_NONE, V2_STEP_CREATE, V2_STEP_REFRESH, V2_STEP_DELETE, V2_STEP_EXPIRE };
 
 /* Invariants:

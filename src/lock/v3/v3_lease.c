@@ -161,9 +161,12 @@ v3_lease_renew(struct v3 *v3, bool firm)
 		return;
 	}
 	/* A keepalive cannot change a lease's TTL. */
-	v3_lease_turn(v3, V3_STEP_RENEW);
-	if ((!firm || v3->contender->renewal != RENEW_RAFT) && v3->asked_s == v3->contender->timing.ttl_s)
-		keep_alive(v3);
+	if ((firm && v3->contender->renewal == RENEW_RAFT) || v3->asked_s != v3->contender->timing.ttl_s) {
+		v3_lease_turn(v3, V3_STEP_RENEW);
+		return;
+	}
+	v3_lease_turn(v3, V3_STEP_NONE);
+	keep_alive(v3);
 }
 
 /* --- answers --- */
