@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "etcd/session_struct.h"
+#include "lock/lease.h"
 #include "lock/timing.h"
 
 struct lock_events;
@@ -36,12 +37,6 @@ goal_is_persistent(enum goal goal)
 	return goal == GOAL_HOLD || goal == GOAL_RELEASE || goal == GOAL_RECLAIM;
 }
 
-/* A lease as it is counted: from the moment its grant (or with keepalives its last renewal) was sent. */
-struct lease_term {
-	struct moment sent;
-	nsec ttl;
-};
-
 /* Our place in the queue, as one linearizable read showed it. */
 struct place {
 	long ahead;             /* contenders ahead of us whose release was not announced */
@@ -49,7 +44,7 @@ struct place {
 	char *holder_key;       /* its own in etcd, or NULL */
 	int64_t revision;       /* of the store at that read */
 	struct lease_term term; /* the lease that our key is on */
-	bool unseen;            /* somebody else might have had the lock last, and nobody knows how that ended */
+	nsec vanished;          /* when a holder was last found gone that had not said how; 0: never */
 };
 
 /* How the one ahead of us went. */

@@ -8,9 +8,9 @@ lease_margin(nsec ttl)
 }
 
 nsec
-lease_left(const struct moment *sent, nsec ttl)
+lease_left(const struct lease_term *term)
 {
-	return ttl - lease_margin(ttl) - clock_elapsed(sent);
+	return term->ttl - lease_margin(term->ttl) - clock_elapsed(&term->sent);
 }
 
 static struct lease *

@@ -11,6 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A lease as it is counted: from the moment its grant (or with keepalives its last renewal) was sent. */
+struct lease_term {
+	struct moment sent;
+	nsec ttl;
+};
+
 struct lease {
 	int64_t id;         /* positive, random, chosen by us; 0: a free slot */
 	struct moment sent; /* when its grant was first sent */
@@ -31,9 +37,9 @@ struct leases {
  * slews by up to 8.3 %), and 100 ms for the time it takes to kill. */
 nsec lease_margin(nsec ttl);
 
-/* How long until work under a lease, whose grant was sent at SENT, must be dead and reaped; negative: it must be
- * already. On the clock that says more has passed. */
-nsec lease_left(const struct moment *sent, nsec ttl);
+/* How long until work under a lease must be dead and reaped; negative: it must be already. On the clock that says more
+ * has passed. */
+nsec lease_left(const struct lease_term *term);
 
 /* Enter a new lease with a fresh random id, sent NOW, TTL as asked for. Where there are LEASES of them the oldest lease
  * makes room, but KEPT (may be NULL) and those that are aimed at: it is so old that it has run out, or does so soon by

@@ -85,19 +85,33 @@ note_queue(struct etcdlock *lock, struct place *place)
 	lock_post(lock, ETCDLOCK_QUEUE);
 }
 
+/* Nobody is ahead of us, says PLACE. When the lock delay is over, for all that might have a command that is dying. */
+static nsec
+clear_at(struct etcdlock *lock, const struct place *place)
+{
+	nsec since;
+
+	/* The one ahead of us went, and the watch has not told how: it still may. */
+	if (lock->succession == SUCCESSION_WAITING) {
+		lock->succession = SUCCESSION_VANISHED;
+		lock->gone = clock_now();
+	}
+	if (lock->vanished < place->vanished)
+		lock->vanished = place->vanished;
+	since = lock->vanished;
+	if (lock->succession == SUCCESSION_VANISHED && since < lock->gone)
+		since = lock->gone;
+	return since == 0 ? 0 : clock_add(since, lock->contender.timing.delay_ms * NSEC_PER_MSEC);
+}
+
 /* Nobody is ahead of us. Start, unless the lock delay or a worn lease forbid it. */
 static enum lock_event
 our_turn(struct etcdlock *lock, const struct place *place)
 {
 	nsec now = clock_now(), refresh = term_refresh_at(lock, &place->term);
 
-	/* The one ahead of us went, and the watch has not told how: it still may. Or others came and went unseen. */
-	if (lock->succession == SUCCESSION_WAITING || place->unseen) {
-		lock->succession = SUCCESSION_VANISHED;
-		lock->vanished = now;
-	}
-	if (lock->succession == SUCCESSION_VANISHED &&
-	    now < clock_add(lock->vanished, lock->contender.timing.delay_ms * NSEC_PER_MSEC))
+	lock->clear = clear_at(lock, place);
+	if (now < lock->clear)
 		return LOCK_FIRST_EARLY;
 	/* Starting with half of the renewal window gone would be starting to lose. */
 	if (now > refresh + (term_expiring_at(lock, &place->term) - refresh) / 2)
@@ -169,6 +183,9 @@ on_report(struct etcdlock *lock, struct report *report)
 		break;
 	case REPORT_RENEWED:
 		handle(lock, LOCK_RENEWED, report);
+		break;
+	case REPORT_EXPOSED:
+		handle(lock, LOCK_EXPOSED, report);
 		break;
 	case REPORT_VANISHED:
 		on_vanished(lock, report);

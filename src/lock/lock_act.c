@@ -81,11 +81,9 @@ do_rejoin(struct etcdlock *lock, const struct report *report)
 	    "lost the place in the queue (%s), queueing again at its end", report_text(report));
 	stop_protocol(lock);
 	arm(lock, &lock->refresh, NSEC_NEVER);
-	/* The contender that was ahead might have gone unseen. */
-	if (lock->succession != SUCCESSION_NONE) {
-		lock->succession = SUCCESSION_VANISHED;
-		lock->vanished = clock_now();
-	}
+	/* Who was ahead of us might have gone with our place, unseen. */
+	lock->succession = SUCCESSION_NONE;
+	lock->vanished = clock_now();
 	arm(lock, &lock->again, clock_now() + backoff_next(&lock->rejoin));
 }
 
@@ -130,7 +128,7 @@ do_delay(struct etcdlock *lock, const struct report *report)
 	if (lock->before != lock->state)
 		lock->ops->follow(lock->protocol);
 	plan_first_refresh(lock, report);
-	arm(lock, &lock->again, clock_add(lock->vanished, lock->contender.timing.delay_ms * NSEC_PER_MSEC));
+	arm(lock, &lock->again, lock->clear);
 }
 
 static void
@@ -183,6 +181,16 @@ do_count(struct etcdlock *lock, const struct report *report)
 	    (long long)((clock_now() - lock->renewing) / NSEC_PER_MSEC));
 	lock_count(lock, &report->place.term);
 	lock_post(lock, ETCDLOCK_RENEWED);
+}
+
+/* The TTL was made shorter, and whether the change of it has worked might never be heard. */
+static void
+do_shorten(struct etcdlock *lock, const struct report *report)
+{
+	lock_count(lock, &report->place.term);
+	/* This is no all-clear. */
+	if (!lock->expiring_said)
+		lock_post(lock, ETCDLOCK_RENEWED);
 }
 
 static void
@@ -394,7 +402,7 @@ do_fail_wait(struct etcdlock *lock, const struct report *report)
 
 typedef void (*action_fn)(struct etcdlock *lock, const struct report *report);
 
-_Static_assert(LOCK_ACTIONS == 26, "give the new action its function below, and count it here");
+_Static_assert(LOCK_ACTIONS == 27, "give the new action its function below, and count it here");
 
 static const action_fn actions[LOCK_ACTIONS] = {
 	[LOCK_DO_NOTHING] = do_nothing,
@@ -409,6 +417,7 @@ static const action_fn actions[LOCK_ACTIONS] = {
 	[LOCK_DO_RENEW_SOON] = do_renew_soon,
 	[LOCK_DO_PLAN] = do_plan,
 	[LOCK_DO_COUNT] = do_count,
+	[LOCK_DO_SHORTEN] = do_shorten,
 	[LOCK_DO_ACQUIRE] = do_acquire,
 	[LOCK_DO_DOUBT] = do_doubt,
 	[LOCK_DO_WARN] = do_warn,

@@ -17,6 +17,8 @@ enum report_kind {
 	REPORT_GRANTED,   /* etcd has granted the lease of a join */
 	REPORT_PLACED,    /* PLACE is ours */
 	REPORT_RENEWED,   /* our key is on a lease of PLACE.term */
+	REPORT_EXPOSED,   /* our key might be on a lease of PLACE.term from now on, which ends sooner than the one that
+			     counts */
 	REPORT_VANISHED,  /* the key ahead of us is gone, or marked: HOW */
 	REPORT_KEY_GONE,  /* our key is gone or not ours any more; TEXT completes "the lock is lost: " */
 	REPORT_TROUBLE,   /* a try failed, for the reason TEXT, and will be repeated */
@@ -31,7 +33,7 @@ enum report_kind {
 struct report {
 	enum report_kind kind;
 	unsigned generation;
-	struct place place; /* its texts are the report's own; of RENEWED its term alone */
+	struct place place; /* its texts are the report's own; of RENEWED and EXPOSED its term alone */
 	enum vanish how;
 	char *text; /* the report's own; NULL: memory was short for it */
 	/* of TROUBLE */

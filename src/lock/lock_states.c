@@ -16,6 +16,7 @@ static const char *const event_names[LOCK_EVENTS] = {
 	[LOCK_AHEAD_GONE] = "the one ahead gone",
 	[LOCK_KEY_GONE] = "own key gone",
 	[LOCK_RENEWED] = "renewed",
+	[LOCK_EXPOSED] = "a shorter lease asked for",
 	[LOCK_REFRESH_DUE] = "refresh due",
 	[LOCK_AGAIN] = "pause over",
 	[LOCK_TROUBLE] = "a try failed",
@@ -43,6 +44,7 @@ static const char *const action_names[LOCK_ACTIONS] = {
 	[LOCK_DO_RENEW_SOON] = "renew after a moment",
 	[LOCK_DO_PLAN] = "plan the next renewal, look",
 	[LOCK_DO_COUNT] = "count the lease, RENEWED",
+	[LOCK_DO_SHORTEN] = "count the shorter lease, RENEWED",
 	[LOCK_DO_ACQUIRE] = "count the lease, ACQUIRED",
 	[LOCK_DO_DOUBT] = "say it, if it lasts",
 	[LOCK_DO_WARN] = "EXPIRING",
@@ -76,8 +78,9 @@ static const char *const action_names[LOCK_ACTIONS] = {
 	[LOCK_ASKED_FOR] = { STAY, LOCK_DO_RENEW }, [LOCK_REFRESH_DUE] = { STAY, LOCK_DO_RENEW }, \
 	[LOCK_NO_MEMORY] = { STAY, LOCK_DO_RENEW_SOON }, [LOCK_AGAIN] = { STAY, LOCK_DO_FOLLOW }, \
 	[LOCK_GIVEN_UP] = { ETCDLOCK_RELEASING, LOCK_DO_RELEASE }, [LOCK_RENEWED] = { ETCDLOCK_HELD, LOCK_DO_COUNT }, \
-	[LOCK_OVERTAKEN] = { ETCDLOCK_LOST, LOCK_DO_LOSE }, [LOCK_KEY_GONE] = { ETCDLOCK_LOST, LOCK_DO_LOSE }, \
-	[LOCK_EXPIRING] = { ETCDLOCK_DOUBTFUL, LOCK_DO_WARN }, [LOCK_EXPIRED] = { ETCDLOCK_LOST, LOCK_DO_LOSE }
+	[LOCK_EXPOSED] = { STAY, LOCK_DO_SHORTEN }, [LOCK_OVERTAKEN] = { ETCDLOCK_LOST, LOCK_DO_LOSE }, \
+	[LOCK_KEY_GONE] = { ETCDLOCK_LOST, LOCK_DO_LOSE }, [LOCK_EXPIRING] = { ETCDLOCK_DOUBTFUL, LOCK_DO_WARN }, \
+	[LOCK_EXPIRED] = { ETCDLOCK_LOST, LOCK_DO_LOSE }
 
 /* An entry has an action or another next state; what is not entered changes nothing. */
 static const struct lock_step table[ETCDLOCK_STATES][LOCK_EVENTS] = {

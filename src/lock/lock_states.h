@@ -20,6 +20,7 @@ enum lock_event {
 	LOCK_AHEAD_GONE,  /* the one ahead of us has gone */
 	LOCK_KEY_GONE,    /* our own key is gone, or the store that it was in */
 	LOCK_RENEWED,     /* our key is on a later lease */
+	LOCK_EXPOSED,     /* our key might be on a lease that ends sooner */
 	LOCK_REFRESH_DUE, /* it is time to renew */
 	LOCK_AGAIN,       /* what was put off is due */
 	LOCK_TROUBLE,     /* a try failed */
@@ -48,6 +49,7 @@ enum lock_action {
 	LOCK_DO_RENEW_SOON,       /* the same, after a moment */
 	LOCK_DO_PLAN,             /* plan the next renewal, and look */
 	LOCK_DO_COUNT,            /* count from the new lease; tell RENEWED */
+	LOCK_DO_SHORTEN,          /* count from the lease that ends sooner; tell RENEWED */
 	LOCK_DO_ACQUIRE,          /* count from the lease; tell ACQUIRED */
 	LOCK_DO_DOUBT,            /* say it, if it lasts */
 	LOCK_DO_WARN,             /* tell EXPIRING */

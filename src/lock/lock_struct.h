@@ -12,7 +12,7 @@ enum succession {
 	SUCCESSION_NONE,     /* nobody was ahead of us when we came */
 	SUCCESSION_WAITING,  /* somebody is ahead of us */
 	SUCCESSION_CLEAN,    /* the one ahead of us said that its command was dead */
-	SUCCESSION_VANISHED, /* it vanished at the time VANISHED: its command might be dying */
+	SUCCESSION_VANISHED, /* it was gone at GONE, and has not been heard to say so: its command might be dying */
 };
 
 /* Invariants:
@@ -45,7 +45,10 @@ struct etcdlock {
 
 	struct lease_term term;
 	enum succession succession;
-	nsec vanished;
+	nsec gone;
+	nsec vanished;   /* when a holder, whoever it was, was last found gone that had not said so, and never will; 0:
+			  * never. Who comes and goes since does not know of it, and says nothing of it */
+	nsec clear;      /* while first in the queue: when the lock delay is over; 0: there is none */
 	nsec sole_since; /* since when only one is ahead of us, as far as we have seen; 0: ever */
 	nsec renewing;   /* when the last renewal was due */
 	nsec began;      /* when it was asked for */

@@ -27,7 +27,7 @@ term_deadline(const struct lease_term *term)
 nsec
 term_left(const struct etcdlock *lock)
 {
-	return lease_left(&lock->term.sent, lock->term.ttl);
+	return lease_left(&lock->term);
 }
 
 /* How long until the grace before the deadline begins. */

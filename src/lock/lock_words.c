@@ -77,8 +77,16 @@ void
 lock_say_conflict(struct etcdlock *lock)
 {
 	const char *holder = lock->holder == NULL ? "" : lock->holder;
-	char span[DURATION_TEXT];
+	char span[DURATION_TEXT], delay[DURATION_TEXT];
 
+	if (lock->ahead == 0) {
+		lock_set_error(lock,
+		    str_printf(
+			"free, but its last holder has vanished without a word, and the lock delay of %s is not over after %s",
+			duration_text(lock->contender.timing.delay_ms * NSEC_PER_MSEC, delay),
+			duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span)));
+		return;
+	}
 	lock_set_error(lock,
 	    str_printf("held by %s%s%s", holder[0] != '\0' ? holder : "a client without an id",
 		lock->contender.timing.wait_ms > 0 ? ", still after " : "",

@@ -113,6 +113,27 @@ my $etcd = etcd_start(arguments => ['--enable-v2']);
     ok !there('/queue'), 'no key is left';
 }
 
+{
+    # Others write between a release and the next one's key, and so do the waiters: nobody takes that for a holder that
+    # has vanished, or it would wait for the lock delay.
+    my $owner = hold('/busy', '--lock-delay', '100s');
+    my $writer = fork // die;
+    if (!$writer) {
+        v2_ask('PUT', '/elsewhere', { value => 1 }) while getppid != 1;
+        require POSIX;
+        POSIX::_exit(0);
+    }
+    my @waiters = map { start_locker([v2('-k', '/busy', '-i', "waiter $_", '--lock-delay', '100s', '-v'), '--', 'true']) } 1 .. 5;
+    ok wait_until(sub { !grep { slurp($_->{err}) !~ /waiting for/ } @waiters }, 10), 'five wait in a store that others write to';
+    my $since = now();
+    spew($owner->{go}, '');
+    is finish($owner), 7, 'the holder ends';
+    is finish($_), 0, 'a waiter gets its turn' for @waiters;
+    cmp_ok now() - $since, '<', 60, 'and none waits for the lock delay';
+    kill 'KILL', $writer;
+    waitpid $writer, 0;
+}
+
 # --- answers that take longer than a try ---
 
 {

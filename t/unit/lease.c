@@ -15,7 +15,7 @@ margin_ms(int64_t ttl_s)
 static void
 margins(void **state)
 {
-	struct moment sent;
+	struct lease_term term = { .ttl = 60 * NSEC_PER_SEC };
 
 	(void)state;
 	assert_int_equal(margin_ms(1), 200);
@@ -24,14 +24,14 @@ margins(void **state)
 	assert_int_equal(margin_ms(60), 6100);
 	assert_int_equal(margin_ms(600), 60100);
 	assert_int_equal(margin_ms(INT64_C(3000000000)), INT64_C(300000000100));
-	sent = clock_moment();
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) <= 60 * NSEC_PER_SEC - lease_margin(60 * NSEC_PER_SEC));
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) > 50 * NSEC_PER_SEC);
+	term.sent = clock_moment();
+	assert_true(lease_left(&term) <= 60 * NSEC_PER_SEC - lease_margin(60 * NSEC_PER_SEC));
+	assert_true(lease_left(&term) > 50 * NSEC_PER_SEC);
 	/* Where one clock says that more has passed, that counts. */
-	sent.raw -= 50 * NSEC_PER_SEC;
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) < 4 * NSEC_PER_SEC);
-	sent.raw += 100 * NSEC_PER_SEC;
-	assert_true(lease_left(&sent, 60 * NSEC_PER_SEC) > 50 * NSEC_PER_SEC);
+	term.sent.raw -= 50 * NSEC_PER_SEC;
+	assert_true(lease_left(&term) < 4 * NSEC_PER_SEC);
+	term.sent.raw += 100 * NSEC_PER_SEC;
+	assert_true(lease_left(&term) > 50 * NSEC_PER_SEC);
 }
 
 static void

@@ -86,6 +86,60 @@ a_vanishing_nobody_saw_is_no_release(void **state)
 	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
 }
 
+/* Its successor runs for a moment and says so, which says nothing of the one that has vanished. */
+static void
+who_comes_and_goes_meanwhile_ends_no_delay(void **state)
+{
+	struct place first = place(0), second = place(1);
+
+	(void)state;
+	wait_behind_one();
+	first.vanished = second.vanished = clock_now();
+	report_vanished(VANISH_UNKNOWN);
+	report_placed(&second);
+	report_vanished(VANISH_RELEASED);
+	report_placed(&first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+	while (clock_now() < first.vanished + 51 * NSEC_PER_MSEC)
+		event_base_loop(loop_base(session.loop), EVLOOP_NONBLOCK);
+	report_placed(&first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_HELD);
+}
+
+static void
+a_wait_that_ends_in_the_delay_says_so(void **state)
+{
+	struct place first = place(0);
+	char why[128];
+
+	(void)state;
+	assert_int_equal(etcdlock_set(lock, "wait", "20ms", why, sizeof(why)), 0);
+	wait_behind_one();
+	report_placed(&first);
+	report_vanished(VANISH_UNKNOWN);
+	while (etcdlock_state(lock) == ETCDLOCK_WAITING)
+		event_base_loop(loop_base(session.loop), EVLOOP_ONCE);
+	assert_string_equal(etcdlock_error(lock),
+	    "free, but its last holder has vanished without a word, and the lock delay of 50ms is not over after 20ms");
+	assert_int_equal(etcdlock_failure(lock), ETCDLOCK_FAILURE_CONFLICT);
+}
+
+/* Our place goes with the key of the holder, and a newcomer is there first. */
+static void
+a_newcomer_ends_no_delay_of_who_queues_again(void **state)
+{
+	struct place first = place(0), second = place(1);
+
+	(void)state;
+	wait_behind_one();
+	report_gone("it is gone");
+	report_granted();
+	report_placed(&second);
+	report_vanished(VANISH_RELEASED);
+	report_placed(&first);
+	assert_int_equal(etcdlock_state(lock), ETCDLOCK_WAITING);
+}
+
 static void
 etcdctl_says_nothing_of_who_was_before_it(void **state)
 {
@@ -179,6 +233,19 @@ a_key_that_is_gone_is_a_loss_at_once(void **state)
 }
 
 /* Whoever is told late must not hear that the lock is his when it is not any more. */
+static void
+a_shorter_lease_that_is_asked_for_counts_at_once(void **state)
+{
+	const struct lease_term shorter = { .sent = clock_moment(), .ttl = 10 * NSEC_PER_SEC };
+
+	(void)state;
+	hold();
+	report((struct report){ .kind = REPORT_EXPOSED, .place.term = shorter });
+	assert_int_equal(etcdlock_deadline(lock), shorter.sent.boot + shorter.ttl - lease_margin(shorter.ttl));
+	await_events(2);
+	assert_int_equal(events[1], ETCDLOCK_RENEWED);
+}
+
 static void
 no_acquisition_after_the_deadline(void **state)
 {
@@ -291,6 +358,9 @@ main(void)
 		WITH_LOCK(a_clean_release_needs_no_delay),
 		WITH_LOCK(who_vanishes_is_given_the_delay),
 		WITH_LOCK(a_vanishing_nobody_saw_is_no_release),
+		WITH_LOCK(who_comes_and_goes_meanwhile_ends_no_delay),
+		WITH_LOCK(a_wait_that_ends_in_the_delay_says_so),
+		WITH_LOCK(a_newcomer_ends_no_delay_of_who_queues_again),
 		WITH_LOCK(etcdctl_says_nothing_of_who_was_before_it),
 		WITH_LOCK(a_sole_etcdctl_needs_no_delay),
 		WITH_LOCK(a_worn_lease_is_renewed_before_the_start),
@@ -298,6 +368,7 @@ main(void)
 		WITH_LOCK(trouble_is_doubt_and_no_loss),
 		WITH_LOCK(a_key_that_is_gone_is_a_loss_at_once),
 		WITH_LOCK(a_lease_that_runs_out_warns_first),
+		WITH_LOCK(a_shorter_lease_that_is_asked_for_counts_at_once),
 		WITH_LOCK(no_acquisition_after_the_deadline),
 		WITH_LOCK(the_faster_clock_counts),
 		WITH_LOCK(an_older_key_is_a_loss),

@@ -7,6 +7,9 @@
 #define NODE(action, modified) \
 	"{\"action\":\"" action \
 	"\",\"node\":{\"key\":\"/l\",\"value\":\"me\",\"createdIndex\":5,\"modifiedIndex\":" modified ",\"ttl\":60}}"
+#define CREATED(index) \
+	"{\"action\":\"create\",\"node\":{\"key\":\"/l\",\"value\":\"me\",\"createdIndex\":" index \
+	",\"modifiedIndex\":" index ",\"ttl\":60}}"
 #define THEIRS \
 	"{\"action\":\"get\",\"node\":{\"key\":\"/l\",\"value\":\"them\",\"createdIndex\":3,\"modifiedIndex\":3,\"ttl\":60}}"
 
@@ -32,7 +35,7 @@ static void
 hold(void)
 {
 	join();
-	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	http_answer(http_find("prevExist=false"), 201, CREATED("5"));
 	reported(REPORT_PLACED);
 	v2->hold(protocol);
 	v2->follow(protocol);
@@ -59,7 +62,7 @@ who_creates_the_key_has_it(void **state)
 	(void)state;
 	join();
 	assert_non_null(strstr(http_url(http_find("prevExist=false")), "/v2/keys/l?prevExist=false&ttl=60&value=me"));
-	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	http_answer(http_find("prevExist=false"), 201, CREATED("5"));
 	report = reported(REPORT_PLACED);
 	assert_int_equal(report->place.ahead, 0);
 	assert_int_equal(report->place.revision, 5);
@@ -84,26 +87,121 @@ the_others_wait_for_its_end(void **state)
 	wait_behind_them();
 	assert_true(http_is_out("waitIndex=5"));
 	let_them_release();
-	http_answer(http_find("prevExist=false"), 201, NODE("create", "7"));
+	http_answer(http_find("prevExist=false"), 201, CREATED("7"));
 	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 0);
 }
 
-/* They release at 6, and ANSWER is what our creation gets. */
-static bool
-is_unseen_at(const char *answer)
+static nsec
+vanished_at_our_place(void)
+{
+	const struct report *report = reported(REPORT_PLACED);
+
+	assert_int_equal(report->place.ahead, 0);
+	return report->place.vanished;
+}
+
+/* They release at 6, and our creation is at 9: somebody else might have had the key meanwhile. */
+static void
+create_after_a_gap(void)
 {
 	wait_behind_them();
 	let_them_release();
-	http_answer(http_find("prevExist=false"), 201, "%s", answer);
-	return reported(REPORT_PLACED)->place.unseen;
+	http_answer(http_find("prevExist=false"), 201, CREATED("9"));
+	nothing_is_reported();
 }
 
 static void
-others_can_have_come_and_gone_between_a_release_and_our_creation(void **state)
+the_events_before_our_creation_tell_who_came_and_went(void **state)
 {
 	(void)state;
-	assert_false(is_unseen_at(NODE("create", "7")));
-	assert_true(is_unseen_at(NODE("create", "8")));
+	create_after_a_gap();
+	http_answer(http_find("waitIndex=7"), 200, CREATED("7"));
+	nothing_is_reported();
+	http_answer(http_find("waitIndex=8"), 200, NODE("compareAndDelete", "8"));
+	assert_int_equal(vanished_at_our_place(), 0);
+	assert_int_equal(http_out(), 0);
+}
+
+static void
+one_of_them_vanished(void **state)
+{
+	(void)state;
+	create_after_a_gap();
+	http_answer(http_find("waitIndex=7"), 200, NODE("expire", "8"));
+	assert_int_not_equal(vanished_at_our_place(), 0);
+}
+
+static void
+nothing_happened_before_our_creation(void **state)
+{
+	(void)state;
+	create_after_a_gap();
+	http_answer(http_find("waitIndex=7"), 200, CREATED("9"));
+	assert_int_equal(vanished_at_our_place(), 0);
+}
+
+static void
+events_that_cannot_be_had_are_taken_for_the_worst(void **state)
+{
+	(void)state;
+	create_after_a_gap();
+	http_fail(http_find("waitIndex=7"), "lost", true);
+	reported(REPORT_TROUBLE);
+	assert_int_not_equal(vanished_at_our_place(), 0);
+}
+
+static void
+events_that_are_forgotten_as_well(void **state)
+{
+	(void)state;
+	create_after_a_gap();
+	http_answer(http_find("waitIndex=7"), 400, "{\"errorCode\":401,\"message\":\"outdated\",\"index\":3000}");
+	assert_int_not_equal(vanished_at_our_place(), 0);
+}
+
+/* Of a renewal that finds the key changed the place is not reported from what came before. */
+static void
+a_key_that_is_lost_meanwhile_is_lost(void **state)
+{
+	(void)state;
+	create_after_a_gap();
+	v2->renew(protocol, true);
+	fake_loop_run();
+	http_answer(http_find("prevIndex=9"), 412, "{\"errorCode\":101,\"message\":\"Compare failed\",\"index\":12}");
+	http_answer(http_find("waitIndex=7"), 200, CREATED("9"));
+	nothing_is_reported();
+	http_answer(http_find("quorum=true"), 200, THEIRS);
+	reported(REPORT_KEY_GONE);
+}
+
+/* They vanish at 6; the next one has its key at 7, and says at 8 that its own command is dead. */
+static void
+who_vanished_is_not_forgotten_when_the_next_one_releases(void **state)
+{
+	const struct report *report;
+	nsec vanished;
+
+	(void)state;
+	wait_behind_them();
+	http_answer(http_find("waitIndex=5"), 200, NODE("delete", "6"));
+	assert_int_equal(reported(REPORT_VANISHED)->how, VANISH_UNKNOWN);
+	v2->look(protocol);
+	fake_loop_run();
+	http_answer(
+	    http_find("prevExist=false"), 412, "{\"errorCode\":105,\"message\":\"Key already exists\",\"index\":7}");
+	report = reported(REPORT_PLACED);
+	vanished = report->place.vanished;
+	assert_int_not_equal(vanished, 0);
+	v2->follow(protocol);
+	fake_loop_run();
+	http_answer(http_find("waitIndex=7"), 200, CREATED("7"));
+	assert_string_equal(reported(REPORT_PLACED)->place.holder, "me");
+	http_answer(http_find("waitIndex=8"), 200, NODE("compareAndDelete", "8"));
+	assert_int_equal(reported(REPORT_VANISHED)->how, VANISH_RELEASED);
+	v2->look(protocol);
+	fake_loop_run();
+	http_answer(http_find("prevExist=false"), 201, CREATED("9"));
+	assert_int_equal(vanished_at_our_place(), vanished);
 }
 
 static void
@@ -114,8 +212,8 @@ a_lost_answer_to_a_creation_can_have_been_that_somebody_is_there(void **state)
 	http_fail(http_find("prevExist=false"), "lost", true);
 	reported(REPORT_TROUBLE);
 	fake_loop_advance(NSEC_PER_SEC);
-	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
-	assert_true(reported(REPORT_PLACED)->place.unseen);
+	http_answer(http_find("prevExist=false"), 201, CREATED("5"));
+	assert_int_not_equal(vanished_at_our_place(), 0);
 }
 
 static void
@@ -125,9 +223,10 @@ who_was_there_when_we_came_can_have_gone_unseen(void **state)
 	join();
 	http_answer(
 	    http_find("prevExist=false"), 412, "{\"errorCode\":105,\"message\":\"Key already exists\",\"index\":4}");
-	http_answer(http_find("quorum=true"), 404, "{\"errorCode\":100,\"message\":\"Key not found\",\"index\":4}");
-	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
-	assert_true(reported(REPORT_PLACED)->place.unseen);
+	http_answer(http_find("quorum=true"), 404, "{\"errorCode\":100,\"message\":\"Key not found\",\"index\":5}");
+	http_answer(http_find("prevExist=false"), 201, CREATED("6"));
+	http_answer(http_find("waitIndex=5"), 200, NODE("expire", "5"));
+	assert_int_not_equal(vanished_at_our_place(), 0);
 }
 
 static void
@@ -158,6 +257,20 @@ renewals_follow_the_chain(void **state)
 	http_answer(http_find("prevIndex=8"), 412, "{\"errorCode\":101,\"message\":\"Compare failed\",\"index\":9}");
 	http_answer(http_find("quorum=true"), 200, NODE("get", "9"));
 	reported(REPORT_RENEWED);
+}
+
+/* The TTL is made shorter: once a renewal with it is out, no more than that can be counted on. */
+static void
+a_shorter_ttl_counts_before_its_answer(void **state)
+{
+	(void)state;
+	hold();
+	contender.timing.ttl_s = 10;
+	v2->renew(protocol, true);
+	fake_loop_run();
+	assert_int_equal(reported(REPORT_EXPOSED)->place.term.ttl, 10 * NSEC_PER_SEC);
+	http_fail(http_find("prevIndex=5"), "lost", true);
+	reported(REPORT_TROUBLE);
 }
 
 /* A read comes back before the answer to a renewal that it has seen. */
@@ -240,7 +353,7 @@ a_creation_that_is_out_is_waited_for(void **state)
 	next_generation();
 	v2->release(protocol, false);
 	fake_loop_run();
-	http_answer(http_find("prevExist=false"), 201, NODE("create", "5"));
+	http_answer(http_find("prevExist=false"), 201, CREATED("5"));
 	/* A deletion would say that no command lives, which nobody knows who has not held the lock. */
 	assert_non_null(strstr(http_url(http_find("prevIndex=5")), "ttl=1&refresh=true"));
 	http_answer(http_find("prevIndex=5"), 200, NODE("compareAndSwap", "6"));
@@ -294,11 +407,18 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		V2(who_creates_the_key_has_it),
 		V2(the_others_wait_for_its_end),
-		V2(others_can_have_come_and_gone_between_a_release_and_our_creation),
+		V2(the_events_before_our_creation_tell_who_came_and_went),
+		V2(one_of_them_vanished),
+		V2(nothing_happened_before_our_creation),
+		V2(events_that_cannot_be_had_are_taken_for_the_worst),
+		V2(events_that_are_forgotten_as_well),
+		V2(a_key_that_is_lost_meanwhile_is_lost),
+		V2(who_vanished_is_not_forgotten_when_the_next_one_releases),
 		V2(a_lost_answer_to_a_creation_can_have_been_that_somebody_is_there),
 		V2(who_was_there_when_we_came_can_have_gone_unseen),
 		V2(an_expiry_is_no_release),
 		V2(renewals_follow_the_chain),
+		V2(a_shorter_ttl_counts_before_its_answer),
 		V2(a_renewal_that_was_seen_before_its_answer_is_no_loss),
 		V2(what_was_seen_and_was_not_ours_is_one),
 		V2(a_step_that_nobody_of_us_made_is_a_loss),

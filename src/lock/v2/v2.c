@@ -31,6 +31,7 @@ turn_to(struct v2 *v2, enum goal goal)
 	v2->generation = v2->contender->generation;
 	call_stop(&v2->read);
 	v2->read_wanted = v2->read_behind = false;
+	v2->past = 0;
 	v2_wait_stop(v2);
 	v2_wake(v2);
 }
@@ -65,7 +66,7 @@ v2_join(void *arg)
 	turn_to(v2, GOAL_QUEUE);
 	v2_change_stop(v2);
 	v2->created = v2->modified = v2->known = 0;
-	v2->overwritten = v2->reported = v2->unseen = false;
+	v2->overwritten = v2->reported = false;
 	v2_report(v2, (struct report){ .kind = REPORT_GRANTED });
 	v2_want_change(v2, V2_STEP_CREATE);
 }

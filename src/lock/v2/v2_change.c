@@ -32,8 +32,9 @@ send_change(struct v2 *v2)
 	switch (v2->step) {
 	case V2_STEP_CREATE:
 		call_limit_connect(&v2->change, v2_try_limit(v2));
-		return call_request(&v2->change, "PUT", v2_encode_create(contender->key, contender->id, ttl_s), false,
-		    creation_limit(v2));
+		/* Who has been following the key reads of lost answers in its events; who has just come has none. */
+		return call_request(&v2->change, "PUT", v2_encode_create(contender->key, contender->id, ttl_s),
+		    v2->known == 0, creation_limit(v2));
 	case V2_STEP_REFRESH:
 		/* Of a renewal it matters whether a step in the chain might be ours: libcurl repeats none. */
 		return call_request(&v2->change, "PUT",
@@ -50,6 +51,18 @@ send_change(struct v2 *v2)
 	return 0;
 }
 
+/* A renewal is out: where its TTL ends sooner, more than that cannot be counted on any more. */
+static void
+expose(struct v2 *v2)
+{
+	struct lease_term term = { .sent = v2->first_sent, .ttl = v2->ttl };
+
+	if (lease_left(&term) >= lease_left(&v2->term))
+		return;
+	v2->term = term;
+	v2_report(v2, (struct report){ .kind = REPORT_EXPOSED, .place.term = term });
+}
+
 void
 v2_change_advance(struct v2 *v2)
 {
@@ -59,10 +72,12 @@ v2_change_advance(struct v2 *v2)
 	v2->next = V2_STEP_NONE;
 	v2->first_sent = clock_moment();
 	v2->ttl = v2_lock_ttl(v2);
-	if (send_change(v2) == 0)
-		return;
-	v2->step = V2_STEP_NONE;
-	v2_report(v2, (struct report){ .kind = REPORT_NO_MEMORY });
+	if (send_change(v2) == -1) {
+		v2->step = V2_STEP_NONE;
+		v2_report(v2, (struct report){ .kind = REPORT_NO_MEMORY });
+	} else if (v2->step == V2_STEP_REFRESH) {
+		expose(v2);
+	}
 }
 
 static void
@@ -70,10 +85,13 @@ on_created(struct v2 *v2, const struct verdict *verdict, bool ambiguous)
 {
 	const struct v2_node *node = &verdict->v2.node;
 
-	/* In what happened between, another holder can have come, and its key can have been deleted; and an answer that
-	 * was lost can have been that there is one. */
-	if (ambiguous || (v2->known != 0 && node->modified > v2->known + 1))
-		v2->unseen = true;
+	/* In what happened between, another holder can have come, and its key can have been deleted. Who has just come
+	 * knows of nobody, but of an answer that was lost: it can have been that there is one. */
+	if (v2->known != 0 && node->modified > v2->known + 1)
+		v2->past = v2->known;
+	else if (v2->known == 0 && ambiguous)
+		v2->vanished = clock_now();
+	v2->ambiguous = false;
 	v2->created = node->created;
 	v2->modified = v2->known = node->modified;
 	v2->term = (struct lease_term){ .sent = verdict->sent_at, .ttl = v2->ttl };
@@ -82,8 +100,19 @@ on_created(struct v2 *v2, const struct verdict *verdict, bool ambiguous)
 	v2->read_wanted = v2->following = v2->poll_wanted = false;
 	if (v2->goal == GOAL_RELEASE)
 		v2_want_end(v2);
-	else
+	else if (v2->past == 0)
 		v2_report_place(v2, NULL);
+}
+
+/* Somebody else has the key, in a store that is at INDEX. From the first that we know of on, its events are followed
+ * one by one; but those of a store that was restored begin anew. */
+static void
+note_index(struct v2 *v2, int64_t index)
+{
+	if (v2->known != 0 && index >= v2->known)
+		return;
+	v2->known = index;
+	v2->poll_wanted = v2->following;
 }
 
 /* The change cannot be made as the key is now. STEP is what was to be made; AMBIGUOUS: one of its tries might have
@@ -95,7 +124,7 @@ on_impossible(struct v2 *v2, enum v2_step step, bool ambiguous, const struct ver
 	if (step == V2_STEP_CREATE && v2->goal == GOAL_RELEASE) {
 		v2_report_released(v2);
 	} else if (step == V2_STEP_CREATE) {
-		v2->known = verdict->v2.index;
+		note_index(v2, verdict->v2.index);
 		/* All that waited have tried, and one has got it: to ask who would double what a hand-over costs.
 		 * Unless it might be a creation of our own, whose answer was lost. */
 		if (!v2->reported || ambiguous)

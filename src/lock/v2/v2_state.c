@@ -36,7 +36,7 @@ v2_report_place(struct v2 *v2, const char *holder)
 {
 	struct report report = { .kind = REPORT_PLACED,
 		.place = {
-		    .ahead = holder != NULL, .revision = v2->modified, .term = v2->term, .unseen = v2->unseen } };
+		    .ahead = holder != NULL, .revision = v2->modified, .term = v2->term, .vanished = v2->vanished } };
 
 	/* A waiter has no lease. This term, which wears out, makes the lock look now and then. */
 	if (holder != NULL) {
@@ -48,7 +48,6 @@ v2_report_place(struct v2 *v2, const char *holder)
 		v2->holder = own;
 	}
 	v2->reported = true;
-	v2->unseen = false;
 	v2_report(v2, report);
 }
 
@@ -76,6 +75,17 @@ v2_lost(struct v2 *v2, const struct v2_node *node)
 	v2->overwritten = true;
 	v2->goal = GOAL_NONE;
 	v2_report(v2, (struct report){ .kind = REPORT_KEY_GONE, .text = strdup(why) });
+}
+
+bool
+v2_was_taken_away(const struct v2_answer *event)
+{
+	static const char *const own[] = { "create", "compareAndSwap", "compareAndDelete" };
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strcmp(event->action, own[i]) == 0)
+			return false;
+	return true;
 }
 
 void
@@ -115,7 +125,7 @@ v2_want_end(struct v2 *v2)
 void
 v2_want_read(struct v2 *v2)
 {
-	v2->read_wanted = v2->read_wanted || !call_active(&v2->read);
+	v2->read_wanted = v2->read_wanted || !call_active(&v2->read) || v2->reading_past;
 	v2_wake(v2);
 }
 

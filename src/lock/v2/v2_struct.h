@@ -18,6 +18,7 @@ enum v2_step { V2_STEP_NONE, V2_STEP_CREATE, V2_STEP_REFRESH, V2_STEP_DELETE, V2
  * - CREATED and MODIFIED are 0 together, but for what a dead process had, whose MODIFIED is read first;
  * - STEP is what the call CHANGE is about, and V2_STEP_NONE exactly while that is not active; NEXT is sent when it is
  * not;
+ * - while PAST is not 0, CREATED is not, and our place is not reported;
  * - AMBIGUOUS says that one of our changes since MODIFIED was known might have worked unseen: then alone another
  * modified index of our key might be of our making. */
 struct v2 {
@@ -28,7 +29,8 @@ struct v2 {
 	struct task advance;
 
 	int64_t created, modified; /* indexes of our key; 0: we have none */
-	int64_t known;             /* what happened up to this index is known */
+	int64_t known;             /* what happened to the key up to this index is known; 0: nothing is */
+	int64_t past;              /* likewise, of what came before CREATED and is still to be read; 0: nothing is */
 	struct lease_term term;
 	enum v2_step step, next;
 	bool ambiguous;
@@ -41,13 +43,14 @@ struct v2 {
 	struct call change;
 
 	bool read_wanted;
-	bool read_behind; /* not before CHANGE is answered */
+	bool read_behind;  /* not before CHANGE is answered */
+	bool reading_past; /* READ is about the events after PAST, not about the key */
 	struct call read;
 
 	char *holder;       /* that was reported last; or NULL */
 	bool reported;      /* our place was reported since the join */
 	bool changed_hands; /* while waiting: the holder that we know of has gone */
-	bool unseen;        /* a holder has gone since the join, and it is not known how */
+	nsec vanished;      /* when a holder was last found gone that had not said how; 0: never */
 
 	bool following, poll_wanted;
 	struct attempt wait; /* the long poll */
@@ -73,6 +76,10 @@ void v2_report_renewed(struct v2 *v2, struct moment sent);
 /* Our key is gone: NODE NULL; or it is not as we left it. There is nothing to do until the lock says what. */
 void v2_lost(struct v2 *v2, const struct v2_node *node);
 
+/* True where EVENT is none that contenders make: the key has expired, or was deleted or set from outside, and whoever
+ * had it might have a command that is dying. */
+bool v2_was_taken_away(const struct v2_answer *event);
+
 /* Nothing of ours is left. */
 void v2_report_released(struct v2 *v2);
 
@@ -85,7 +92,7 @@ void v2_want_change(struct v2 *v2, enum v2_step step);
 /* Our key is to go. */
 void v2_want_end(struct v2 *v2);
 
-/* Read the key, through the quorum, unless that is being done. */
+/* Read the key, through the quorum, unless that is being done; what is to be known of the PAST first. */
 void v2_want_read(struct v2 *v2);
 
 /* What every failed try means. */

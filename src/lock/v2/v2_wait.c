@@ -26,21 +26,27 @@ on_event(struct v2 *v2, const struct v2_answer *event)
 	bool gone = strcmp(event->action, "delete") == 0 || strcmp(event->action, "expire") == 0;
 	bool released = strcmp(event->action, "compareAndDelete") == 0;
 
-	v2->known = event->node.modified;
 	backoff_reset(&v2->backoff);
 	if (v2->created != 0 && event->node.modified > v2->modified) {
 		v2_lost(v2, gone || released ? NULL : &event->node);
 		return;
 	}
+	v2->known = event->node.modified;
+	if (v2->created == 0 && v2_was_taken_away(event))
+		v2->vanished = clock_now();
 	if (v2->created == 0 && (gone || released)) {
 		v2->changed_hands = true;
 		v2_report(
 		    v2, (struct report){ .kind = REPORT_VANISHED, .how = released ? VANISH_RELEASED : VANISH_UNKNOWN });
 		return;
 	}
-	/* Renewed by a holder of 1.x, or somebody else's by now. */
-	if (v2->created == 0)
+	/* Somebody else's by now, or renewed by a holder of 1.x. */
+	if (v2->created == 0 && event->node.directory) {
 		v2_want_read(v2);
+	} else if (v2->created == 0) {
+		v2->changed_hands = false;
+		v2_report_place(v2, event->node.value);
+	}
 	v2->poll_wanted = true;
 }
 
@@ -68,8 +74,9 @@ on_done(void *arg, const struct verdict *verdict)
 	if (verdict->kind == VERDICT_OK) {
 		on_event(v2, &verdict->v2);
 	} else if (verdict->kind == VERDICT_OUTDATED) {
-		/* What has happened meanwhile a look tells. */
+		/* What there is now a look tells, but not who came and went meanwhile. */
 		v2->known = verdict->v2.index;
+		v2->vanished = clock_now();
 		v2_want_read(v2);
 		v2->poll_wanted = true;
 	} else {

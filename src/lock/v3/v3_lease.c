@@ -24,12 +24,6 @@ term_of(const struct lease *lease)
 	return (struct lease_term){ .sent = lease->sent, .ttl = lease->ttl };
 }
 
-static nsec
-term_left(const struct lease_term *term)
-{
-	return lease_left(&term->sent, term->ttl);
-}
-
 static bool
 is_joining(const struct v3 *v3)
 {
@@ -98,6 +92,19 @@ grant(struct v3 *v3, enum v3_step step)
 	return lease_call(v3, "/v3/lease/grant", v3_encode_grant(v3->fresh->id, ttl_s));
 }
 
+/* Our key is sent to the lease FRESH: where that ends sooner, more cannot be counted on any more. */
+static void
+expose(struct v3 *v3)
+{
+	const struct lease_term term = term_of(v3->fresh);
+
+	v3->fresh->aimed = true;
+	if (lease_left(&term) >= lease_left(&v3->kept))
+		return;
+	v3->kept = term;
+	v3_report(v3, (struct report){ .kind = REPORT_EXPOSED, .place.term = term });
+}
+
 static void
 begin_join(struct v3 *v3)
 {
@@ -120,6 +127,11 @@ begin_join(struct v3 *v3)
 void
 v3_lease_advance(struct v3 *v3)
 {
+	/* A look has shown that our key is not on it. */
+	if (v3->step == V3_STEP_KEEPALIVE && v3->keeping->revoke) {
+		v3_lease_turn(v3, V3_STEP_NONE);
+		keep_alive(v3);
+	}
 	if (call_active(&v3->lease))
 		return;
 	switch (v3->step) {
@@ -139,7 +151,7 @@ v3_lease_advance(struct v3 *v3)
 		(void)grant(v3, V3_STEP_RENEW_GRANT);
 		break;
 	case V3_STEP_RENEW_MOVE:
-		v3->fresh->aimed = true;
+		expose(v3);
 		(void)lease_call(v3, "/v3/kv/txn", v3_encode_move(&v3->names, v3->mod_revision, v3->fresh->id));
 		break;
 	case V3_STEP_KEEPALIVE:
@@ -221,11 +233,8 @@ on_renewed(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 {
 	bool done = lease == v3->fresh;
 
-	v3->held = lease;
-	v3->mod_revision = mod_revision;
-	v3->kept = term_of(lease);
+	v3_settle(v3, lease, mod_revision);
 	v3->full = false;
-	lease_retire_older(&v3->leases, lease);
 	/* An earlier transaction of ours came through after all: take its lease, and go on to the newer one. */
 	if (!done)
 		v3->step = V3_STEP_RENEW_MOVE;
@@ -249,7 +258,8 @@ on_key_moved(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 		v3_lost_key(v3, NULL);
 	} else {
 		lease = v3_is_ours(v3, &move.kv) ? lease_find(&v3->leases, move.kv.lease) : NULL;
-		if (lease == NULL || lease == v3->held)
+		/* Where a look has come first, it is on HELD. */
+		if (lease == NULL || (lease == v3->held && move.kv.mod_revision != v3->mod_revision))
 			v3_lost_key(v3, &move.kv);
 		else
 			on_renewed(v3, lease, move.kv.mod_revision);
@@ -281,7 +291,7 @@ on_kept_alive(struct v3 *v3, const struct verdict *verdict, char text[CALL_TEXT]
 	term.ttl = ttl_s * NSEC_PER_SEC;
 	if (term.ttl > v3->keeping->ttl)
 		return v3_senseless("a keepalive has made the lease longer than it was granted", text);
-	if (v3->keeping == v3->held || term_left(&term) < term_left(&v3->keeps))
+	if (v3->keeping == v3->held || lease_left(&term) < lease_left(&v3->keeps))
 		v3->keeps = term;
 	v3->keeping = lease_next_aimed(&v3->leases, v3->keeping == v3->held ? NULL : v3->keeping);
 	if (v3->keeping != NULL)

@@ -43,13 +43,25 @@ report_place(struct v3 *v3, const struct v3_kv *holder)
 {
 	struct report report = { .kind = REPORT_PLACED, .place = { .ahead = v3->ahead, .revision = v3->placed } };
 	struct place *place = &report.place;
+	const struct lease_term first = { .sent = v3->held->sent, .ttl = v3->held->ttl };
 
 	place->holder = holder == NULL ? NULL : strdup(holder->value);
 	place->holder_key = holder == NULL ? NULL : strdup(holder->key);
-	place->term =
-	    v3_on_keepalives(v3) ? v3->kept : (struct lease_term){ .sent = v3->held->sent, .ttl = v3->held->ttl };
+	place->term = v3->kept;
+	/* A holder lives on first TTLs, whatever a waiter's keepalives have come to. */
+	if (!v3_on_keepalives(v3) && lease_left(&first) < lease_left(&v3->kept))
+		place->term = first;
 	v3->reported = true;
 	v3_report(v3, report);
+}
+
+/* A move of a waiter's key has worked unseen: OWN is on its lease. A holder hears that from the answer to its renewal,
+ * which it counts from. */
+static void
+note_lease(struct v3 *v3, const struct v3_kv *own)
+{
+	if (v3->goal == GOAL_QUEUE && own->lease != v3->held->id && own->mod_revision > v3->mod_revision)
+		v3_settle(v3, lease_find(&v3->leases, own->lease), own->mod_revision);
 }
 
 static void
@@ -67,6 +79,7 @@ place(struct v3 *v3)
 		v3_lost_key(v3, own);
 		return;
 	}
+	note_lease(v3, own);
 	v3->ahead = 0;
 	for (const struct v3_kv *kv = queue->entries; kv < own; kv++) {
 		if (!counts(v3, kv))

@@ -87,6 +87,15 @@ v3_is_ours(struct v3 *v3, const struct v3_kv *kv)
 }
 
 void
+v3_settle(struct v3 *v3, struct lease *lease, int64_t mod_revision)
+{
+	v3->held = lease;
+	v3->mod_revision = mod_revision;
+	v3->kept = (struct lease_term){ .sent = lease->sent, .ttl = lease->ttl };
+	lease_retire_older(&v3->leases, lease);
+}
+
+void
 v3_lost_key(struct v3 *v3, const struct v3_kv *kv)
 {
 	char why[256];

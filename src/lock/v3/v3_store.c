@@ -66,8 +66,7 @@ other_cluster(struct v3 *v3, const struct v3_header *header, const struct verdic
 	    verdict->endpoint->name, header->cluster, v3->cluster);
 	/* A waiter has time: the place in the queue of our own cluster might still be there. Nobody there knows of it
 	 * after the lease has ended. */
-	if (v3->goal != GOAL_HOLD && !is_our_cluster_gone(v3) &&
-	    (v3->held == NULL || lease_left(&v3->kept.sent, v3->kept.ttl) > 0)) {
+	if (v3->goal != GOAL_HOLD && !is_our_cluster_gone(v3) && (v3->held == NULL || lease_left(&v3->kept) > 0)) {
 		*next = CALL_RETRY;
 		snprintf(text, CALL_TEXT, "%s", why);
 		return false;

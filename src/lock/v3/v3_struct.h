@@ -75,7 +75,7 @@ struct v3 {
 	struct lease *keeping;   /* likewise, in a keepalive */
 	struct lease_term keeps; /* the shortest term of those that are kept alive so far */
 	int64_t asked_s;         /* the TTL that was asked for, for FRESH */
-	struct lease_term kept;  /* with keepalives: the last one that was answered */
+	struct lease_term kept;  /* what the last renewal came to, or one that is out and ends sooner */
 	int64_t create_revision; /* of our key; 0: no key */
 	int64_t mod_revision;    /* of our key, as last known */
 	bool full;               /* etcd is out of space, so renewals are keepalives for now */
@@ -143,6 +143,9 @@ enum call_verdict v3_senseless(const char *wrong, char text[CALL_TEXT]);
 
 /* Our key as etcd has it now: true where it is as we left it, or as a move of ours left it. */
 bool v3_is_ours(struct v3 *v3, const struct v3_kv *kv);
+
+/* Our key is on LEASE since MOD_REVISION: no move that was sent before works any more. */
+void v3_settle(struct v3 *v3, struct lease *lease, int64_t mod_revision);
 
 /* Our key is gone: KV NULL; or it is not as we left it. */
 void v3_lost_key(struct v3 *v3, const struct v3_kv *kv);
