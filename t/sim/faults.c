@@ -1,5 +1,7 @@
 #include "faults.h"
 
+#include "outside.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -396,85 +398,30 @@ forget_tokens(struct fault *fault)
 	cluster_state.token_valid = cluster_state.token + 1;
 }
 
-/* Who has waited longest is told to end. */
+/* Renewals work, and nobody hears of it; then there is no space. */
 static void
-on_gives_up(void *arg)
+on_full(void *arg)
 {
-	const struct fault *fault = arg;
-	struct node *node, *first = NULL;
+	struct fault *fault = arg;
 
-	TAILQ_FOREACH(node, &nodes, link)
-	if (node->living == 0 && node->slot->key == fault->slot->key && (first == NULL || node->came < first->came))
-		first = node;
-	if (first == NULL)
-		return;
-	note("%s is told to end", first->id);
-	signal_one(first->sentinel, SIGTERM);
-}
-
-/* The key of the node that FAULT is about, where it has one; else any. NULL: there is none. */
-static struct key *
-some_key(const struct fault *fault)
-{
-	const struct node *node = fault->slot->node;
-	const struct deadman_page *page = node == NULL ? NULL : node->deadman.shared;
-	struct key *key, *chosen = NULL;
-	uint64_t count = 0;
-
-	TAILQ_FOREACH(key, &cluster_state.store.keys, link)
-	{
-		if (store_now(key) == NULL)
-			continue;
-		if (page != NULL && page->create_revision != 0 && strcmp(page->owner_key, key->name) == 0)
-			return key;
-		if (one_in(++count))
-			chosen = key;
-	}
-	return chosen;
-}
-
-/* Somebody deletes, or writes, the key of who holds the lock or waits for it. */
-static void
-delete_key(struct fault *fault)
-{
-	const struct key *key;
-	json_t *request;
-
-	if (fault->calm)
-		net_be_quiet(CALM);
-	/* Whoever gives up now must not be taken for the one who holds the lock, who has not ended yet. */
-	if (one_in(2)) {
-		fault->step = (struct alarm){ .ring = on_gives_up, .arg = fault };
-		alarm_set(&fault->step, world.now + some_span(NSEC_PER_MSEC, CALM));
-	}
-	if (habits.v2 && cluster_state.leader != -1) {
-		check_deleted(fault->slot->key, "", fault->calm);
-		v2_delete_outside(fault->slot->key);
-		return;
-	}
-	key = some_key(fault);
-	if (key == NULL || cluster_state.leader == -1)
-		return;
-	check_deleted(key->name, key->name64, fault->calm);
-	request = one_in(2)
-	    ? json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", key->name64)
-	    : json_pack("{s[{s{ss ss}}]}", "success", "request_put", "key", key->name64, "value", "b3RoZXI=");
-	raft_submit(NULL, cluster_state.leader, "/v3/kv/txn", request);
+	mend_host(fault);
+	fill(fault);
 }
 
 static void
-restore(struct fault *fault)
+lose_answers_and_fill(struct fault *fault)
 {
-	int64_t back = between(0, 40), room = cluster_state.store.revision - 1;
-	struct node *node;
+	set_lines(fault, false, true);
+	fault->step = (struct alarm){ .ring = on_full, .arg = fault };
+	alarm_set(&fault->step, world.now + some_span(100 * NSEC_PER_MSEC, 10 * NSEC_PER_SEC));
+}
 
-	if (cluster_state.store.compacted > 0)
-		room = cluster_state.store.revision - cluster_state.store.compacted;
-	if (habits.v2)
-		room = v2_index() - 3;
-	TAILQ_FOREACH(node, &nodes, link)
-	check_restored(node);
-	members_restore(back < room ? back : room, cluster_state.store.cluster + (fault->number % 2));
+static void
+make_room_again(struct fault *fault)
+{
+	alarm_stop(&fault->step);
+	mend_host(fault);
+	make_room(fault);
 }
 
 /* --- all of them --- */
@@ -533,13 +480,14 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "compaction", AIM_ETCD, GENTLE, compact, NULL, NULL },
 	{ "out of space", AIM_ETCD, GENTLE, fill, make_room, with_v3 },
 	{ "tokens die", AIM_ETCD, GENTLE, forget_tokens, NULL, with_tokens },
-	[DELETE] = { "key deleted", AIM_ETCD, ROUGH, delete_key, NULL, deletes },
-	{ "restored", AIM_ETCD, ROUGH, restore, NULL, restores },
+	[DELETE] = { "key deleted", AIM_ETCD, ROUGH, outside_delete, NULL, deletes },
+	{ "restored", AIM_ETCD, ROUGH, outside_restore, NULL, restores },
 	{ "line cut", AIM_ETCD, GENTLE, cut_line, mend_line, NULL },
 	{ "line cut forth", AIM_ETCD, GENTLE, cut_forth, mend_line, NULL },
 	{ "line cut back", AIM_ETCD, GENTLE, cut_back, mend_line, NULL },
 	[CUT_HOST] = { "host cut off", AIM_ETCD, ROUGH, cut_host, mend_host, NULL },
 	{ "host flaps", AIM_ETCD, ROUGH, flap, stop_flapping, NULL },
+	{ "answers lost, then out of space", AIM_ETCD, ROUGH, lose_answers_and_fill, make_room_again, with_v3 },
 	{ "slow network", AIM_ETCD, ROUGH, slow_down, speed_up, NULL },
 	{ "lossy network", AIM_ETCD, ROUGH, lose, stop_losing, NULL },
 	{ "supervisor killed", AIM_NODE, GENTLE, kill_supervisor, NULL, NULL },

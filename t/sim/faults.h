@@ -33,7 +33,7 @@ struct kind {
 	bool (*possible)(void);           /* NULL: always */
 };
 
-#define FAULT_KINDS 33
+#define FAULT_KINDS 34
 extern const struct kind fault_kinds[FAULT_KINDS];
 
 /* Some of them: a host is cut off from all members, its lines come and go, and somebody deletes a key. */

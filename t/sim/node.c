@@ -55,8 +55,9 @@ choose_times(struct node *node)
 		set(node, "refresh", "%dms", ttl * (int)between(100, 450));
 	if (one_in(4))
 		set(node, "grace", "%dms", (int)between(0, ttl * 100));
-	if (!habits.deletes && one_in(4))
-		set(node, "lock-delay", "%dms", (int)between(0, 2000));
+	/* The delay hides what a lease that is counted wrongly leads to. */
+	if (!habits.deletes && one_in(2))
+		set(node, "lock-delay", "%dms", one_in(2) ? 0 : (int)between(0, 2000));
 	if (!habits.calm && one_in(8))
 		set(node, "wait", "%d", one_in(2) ? 0 : (int)between(1, 20));
 	if (habits.keepalive && one_in(2))

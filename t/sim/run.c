@@ -66,7 +66,7 @@ static void
 choose_habits(void)
 {
 	habits = (struct habits){ .gentle = one_in(5),
-		.deletes = one_in(4),
+		.deletes = one_in(5),
 		.restores = one_in(6),
 		.keepalive = one_in(5),
 		.slews = one_in(3),
