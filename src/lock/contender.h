@@ -45,6 +45,7 @@ struct place {
 	int64_t revision;       /* of the store at that read */
 	struct lease_term term; /* the lease that our key is on */
 	nsec vanished;          /* when a holder was last found gone that had not said how; 0: never */
+	bool told;              /* nobody has had the lock of whom VANISHED does not tell */
 };
 
 /* How the one ahead of us went. */

@@ -87,14 +87,14 @@ note_queue(struct etcdlock *lock, struct place *place)
 
 /* Nobody is ahead of us, says PLACE. When the lock delay is over, for all that might have a command that is dying. */
 static nsec
-clear_at(struct etcdlock *lock, const struct place *place)
+clear_at(struct etcdlock *lock, const struct place *place, nsec now)
 {
 	nsec since;
 
 	/* The one ahead of us went, and the watch has not told how: it still may. */
-	if (lock->succession == SUCCESSION_WAITING) {
+	if (lock->succession == SUCCESSION_WAITING && !place->told) {
 		lock->succession = SUCCESSION_VANISHED;
-		lock->gone = clock_now();
+		lock->gone = now;
 	}
 	if (lock->vanished < place->vanished)
 		lock->vanished = place->vanished;
@@ -110,9 +110,9 @@ our_turn(struct etcdlock *lock, const struct place *place)
 {
 	nsec now = clock_now(), refresh = term_refresh_at(lock, &place->term);
 
-	lock->clear = clear_at(lock, place);
+	lock->clear = clear_at(lock, place, now);
 	if (now < lock->clear)
-		return LOCK_FIRST_EARLY;
+		return lock->contender.timing.wait_ms == 0 ? LOCK_CONFLICT : LOCK_FIRST_EARLY;
 	/* Starting with half of the renewal window gone would be starting to lose. */
 	if (now > refresh + (term_expiring_at(lock, &place->term) - refresh) / 2)
 		return LOCK_FIRST_WORN;

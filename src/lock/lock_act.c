@@ -187,6 +187,8 @@ do_count(struct etcdlock *lock, const struct report *report)
 static void
 do_shorten(struct etcdlock *lock, const struct report *report)
 {
+	if (lease_left(&report->place.term) >= term_left(lock))
+		return;
 	lock_count(lock, &report->place.term);
 	/* This is no all-clear. */
 	if (!lock->expiring_said)

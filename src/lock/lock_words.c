@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Where memory was short for a text. */
 static char no_memory[] = "no memory for the reason";
@@ -73,25 +74,33 @@ lock_say_unreachable(struct etcdlock *lock)
 		lock_trouble(lock)));
 }
 
+/* Why a lock that nobody holds was not acquired. */
+static char *
+why_not_yet(const struct etcdlock *lock)
+{
+	char delay[DURATION_TEXT];
+
+	if (lock->clear <= clock_now())
+		return strdup("free, but our lease was still to be renewed");
+	return str_printf("free, but a holder may have vanished without a word, and the lock delay of %s is not over",
+	    duration_text(lock->contender.timing.delay_ms * NSEC_PER_MSEC, delay));
+}
+
 void
 lock_say_conflict(struct etcdlock *lock)
 {
-	const char *holder = lock->holder == NULL ? "" : lock->holder;
-	char span[DURATION_TEXT], delay[DURATION_TEXT];
+	const char *holder = lock->holder == NULL || lock->holder[0] == '\0' ? "a client without an id" : lock->holder;
+	char span[DURATION_TEXT];
+	char *what = lock->ahead == 0 ? why_not_yet(lock) : str_printf("held by %s", holder);
 
-	if (lock->ahead == 0) {
+	if (lock->contender.timing.wait_ms > 0 && what != NULL) {
 		lock_set_error(lock,
-		    str_printf(
-			"free, but its last holder has vanished without a word, and the lock delay of %s is not over after %s",
-			duration_text(lock->contender.timing.delay_ms * NSEC_PER_MSEC, delay),
+		    str_printf("%s, still after %s", what,
 			duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span)));
-		return;
+		free(what);
+	} else {
+		lock_set_error(lock, what);
 	}
-	lock_set_error(lock,
-	    str_printf("held by %s%s%s", holder[0] != '\0' ? holder : "a client without an id",
-		lock->contender.timing.wait_ms > 0 ? ", still after " : "",
-		lock->contender.timing.wait_ms > 0 ? duration_text(lock->contender.timing.wait_ms * NSEC_PER_MSEC, span)
-						   : ""));
 }
 
 void

@@ -398,29 +398,26 @@ forget_tokens(struct fault *fault)
 	cluster_state.token_valid = cluster_state.token + 1;
 }
 
-/* Renewals work, and nobody hears of it; then there is no space. */
+/* A renewal works, its holder does not hear of it, and from then on there is no space. */
 static void
-on_full(void *arg)
+on_answer_lost(void *arg)
 {
-	struct fault *fault = arg;
-
-	mend_host(fault);
-	fill(fault);
+	fill(arg);
 }
 
 static void
-lose_answers_and_fill(struct fault *fault)
+lose_answer_and_fill(struct fault *fault)
 {
-	set_lines(fault, false, true);
-	fault->step = (struct alarm){ .ring = on_full, .arg = fault };
-	alarm_set(&fault->step, world.now + some_span(100 * NSEC_PER_MSEC, 10 * NSEC_PER_SEC));
+	fault->step = (struct alarm){ .ring = on_answer_lost, .arg = fault };
+	net.loses = &fault->step;
+	net.loses_host = fault->host;
 }
 
 static void
 make_room_again(struct fault *fault)
 {
+	net.loses = NULL;
 	alarm_stop(&fault->step);
-	mend_host(fault);
 	make_room(fault);
 }
 
@@ -487,7 +484,7 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "line cut back", AIM_ETCD, GENTLE, cut_back, mend_line, NULL },
 	[CUT_HOST] = { "host cut off", AIM_ETCD, ROUGH, cut_host, mend_host, NULL },
 	{ "host flaps", AIM_ETCD, ROUGH, flap, stop_flapping, NULL },
-	{ "answers lost, then out of space", AIM_ETCD, ROUGH, lose_answers_and_fill, make_room_again, with_v3 },
+	{ "answer lost, then out of space", AIM_ETCD, GENTLE, lose_answer_and_fill, make_room_again, with_v3 },
 	{ "slow network", AIM_ETCD, ROUGH, slow_down, speed_up, NULL },
 	{ "lossy network", AIM_ETCD, ROUGH, lose, stop_losing, NULL },
 	{ "supervisor killed", AIM_NODE, GENTLE, kill_supervisor, NULL, NULL },
@@ -506,4 +503,4 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 };
 
 const struct kind *const fault_cut_host = &fault_kinds[CUT_HOST], *const fault_flap = &fault_kinds[CUT_HOST + 1],
-			 *const fault_delete = &fault_kinds[DELETE];
+			 *const fault_full = &fault_kinds[CUT_HOST + 2], *const fault_delete = &fault_kinds[DELETE];

@@ -36,7 +36,8 @@ struct kind {
 #define FAULT_KINDS 34
 extern const struct kind fault_kinds[FAULT_KINDS];
 
-/* Some of them: a host is cut off from all members, its lines come and go, and somebody deletes a key. */
-extern const struct kind *const fault_cut_host, *const fault_flap, *const fault_delete;
+/* Some of them: a host is cut off from all members, its lines come and go, etcd is full after an answer was lost, and
+ * somebody deletes a key. */
+extern const struct kind *const fault_cut_host, *const fault_flap, *const fault_full, *const fault_delete;
 
 #endif

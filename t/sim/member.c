@@ -171,7 +171,9 @@ members_spread(int first)
 	for (int i = 0; i < MEMBERS; i++) {
 		struct member *member = &cluster_state.members[i];
 		bool lags = world.now >= net.quiet && one_in(cluster_state.lags ? 2 : 100);
-		nsec lag = lags ? some_span(10 * NSEC_PER_MSEC, 2 * NSEC_PER_SEC) : between(50000, 2000000);
+		/* Where keys are deleted from outside, their owners must hear of it. */
+		nsec longest = (habits.gentle ? 20 : 2) * NSEC_PER_SEC;
+		nsec lag = lags ? some_span(10 * NSEC_PER_MSEC, longest) : between(50000, 2000000);
 
 		/* Who answers has seen it. */
 		if (i == first || i == cluster_state.leader)

@@ -110,6 +110,7 @@ nemesis_rest(void)
 {
 	for (size_t i = 0; i < fault_count; i++) {
 		alarm_stop(&faults[i].begin);
+		alarm_stop(&faults[i].step);
 		if (faults[i].end.slot == 0)
 			continue;
 		alarm_stop(&faults[i].end);
@@ -128,6 +129,15 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS + 2])
 		chosen[0] = fault_delete;
 		return 1;
 	}
+	/* A holder that nobody hears of is what the promise is about. */
+	if (habits.cuts) {
+		chosen[0] = one_in(3) ? fault_cut_host : fault_flap;
+		return 1;
+	}
+	if (habits.gentle && !habits.v2 && one_in(6)) {
+		chosen[0] = fault_full;
+		return 1;
+	}
 	for (size_t i = 0; i < wanted; i++) {
 		const struct kind *kind = &fault_kinds[between(0, FAULT_KINDS - 1)];
 
@@ -136,7 +146,6 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS + 2])
 	}
 	if (habits.deletes)
 		chosen[count++] = fault_delete;
-	/* A holder that nobody hears of is what the promise is about. */
 	if (!habits.gentle && one_in(2))
 		chosen[count++] = one_in(2) ? fault_cut_host : fault_flap;
 	return count;
@@ -162,6 +171,9 @@ nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *w
 			.number = chance(),
 			.begin = { .ring = on_begin, .arg = fault },
 			.end = { .ring = on_end, .arg = fault } };
+		/* Longer than any lease: what is not renewed ends. */
+		if (fault->kind == fault_full)
+			fault->span = LONGEST;
 		if (!without->list[fault_count])
 			alarm_set(&fault->begin, at);
 		/* One at a time, and the cluster well again in between. */

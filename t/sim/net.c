@@ -210,9 +210,23 @@ send_back(struct exchange *exchange)
 	start_back(exchange);
 }
 
+/* A move of a key to another lease leaves the key's value as it is. */
+static bool
+is_renewal_to_lose(const struct exchange *exchange)
+{
+	return net.loses != NULL && exchange->host == net.loses_host && exchange->node != NULL &&
+	    strstr(exchange->body, "ignore_value") != NULL;
+}
+
 void
 exchange_answer(struct exchange *exchange, long status, const char *body)
 {
+	if (is_renewal_to_lose(exchange)) {
+		alarm_set(net.loses, world.now);
+		net.loses = NULL;
+		exchange_ignore(exchange);
+		return;
+	}
 	exchange->answered = exchange->served = true;
 	exchange->status = status;
 	exchange->answer = strdup(body);

@@ -53,7 +53,10 @@ extern struct net {
 	struct line lines[HOSTS][MEMBERS];
 	bool slow, lossy, jitters; /* all of it */
 	nsec quiet;                /* until then nothing is late, and no member behind */
-	bool buffers;              /* a proxy keeps the bytes of streams to itself */
+	struct alarm
+	    *loses; /* rings when the answer to the next renewal of LOSES_HOST's is lost; NULL: none is to be */
+	int loses_host;
+	bool buffers; /* a proxy keeps the bytes of streams to itself */
 } net;
 
 void net_begin(void);

@@ -46,6 +46,7 @@ extern struct nodes nodes;
 /* What all nodes of a world have in common. */
 struct habits {
 	bool v2, deletes, restores, keepalive, slews;
+	bool cuts;     /* hosts are cut off, and nothing else happens */
 	bool brisk;    /* COMMANDs are short, and so are pauses */
 	bool stubborn; /* COMMANDs run long, and do not obey */
 	bool gentle;   /* nothing that costs a lock happens */

@@ -2,6 +2,7 @@
 
 #include "net.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 /* Calm comes after that. */
@@ -67,16 +68,25 @@ choose_habits(void)
 {
 	habits = (struct habits){ .gentle = one_in(5),
 		.deletes = one_in(5),
+		.cuts = one_in(6),
 		.restores = one_in(6),
 		.keepalive = one_in(5),
 		.slews = one_in(3),
 		.stubborn = one_in(3),
 		.brisk = !one_in(3),
 		.longest_run_s = (int)some_span(2, 120) };
-	if (habits.gentle)
+	/* To lose a lease or a place takes time. */
+	if (habits.gentle) {
 		habits.deletes = habits.restores = habits.keepalive = false;
-	if (habits.deletes && one_in(2))
+		habits.brisk = one_in(2);
+	}
+	if (habits.gentle || habits.deletes)
+		habits.cuts = false;
+	/* What a lease comes to is seen where COMMAND outlives it. */
+	if (habits.cuts || (habits.deletes && one_in(2)))
 		habits.brisk = false;
+	if (habits.gentle && !habits.brisk)
+		habits.longest_run_s = 120;
 	if (habits.brisk) {
 		habits.stubborn = false;
 		habits.longest_run_s = 2;
@@ -130,6 +140,29 @@ await_all(nsec limit, const char *what)
 		    (long long)(limit / NSEC_PER_SEC));
 }
 
+static void
+on_supervisor_dies(void *arg)
+{
+	struct node *node = ((struct slot *)arg)->node;
+
+	if (node != NULL && node->living > 0 && node->supervisor != NULL)
+		proc_signal(node->supervisor, SIGKILL);
+}
+
+/* One alone is through soon, and so is the next one, though the supervisor of the first was killed at its work. */
+static void
+be_alone(void)
+{
+	struct alarm dies = { .ring = on_supervisor_dies, .arg = &slots[0] };
+
+	node_begin(&slots[0]);
+	alarm_set(&dies, world.now + some_span(10 * NSEC_PER_MSEC, 3 * NSEC_PER_SEC));
+	await_all(ALONE_LIMIT, "what one does alone");
+	alarm_stop(&dies);
+	node_begin(&slots[0]);
+	await_all(ALONE_LIMIT, "what the next one does alone");
+}
+
 void
 run_world(uint64_t seed, const struct without *without)
 {
@@ -151,8 +184,7 @@ run_world(uint64_t seed, const struct without *without)
 	nemesis_clear_up();
 	await_all(CALM_LIMIT + (nsec)slot_count * 12 * NSEC_PER_SEC, "what it does in a calm world");
 	live_until(world.now + ALL_LEASES_OVER);
-	node_begin(&slots[0]);
-	await_all(ALONE_LIMIT, "what one does alone");
+	be_alone();
 	live_until(world.now + 2 * NSEC_PER_SEC);
 	check_nothing_left();
 	world.tally.lived = world.now;

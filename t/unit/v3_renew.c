@@ -118,6 +118,41 @@ a_full_etcd_keeps_all_leases_alive_that_our_key_can_be_on(void **state)
 	assert_int_equal(http_out(), 0);
 }
 
+/* Etcd is full for longer than the lease that our key has been moved to unseen would last by itself. */
+static void
+a_lease_that_was_kept_alive_counts_from_then_on(void **state)
+{
+	struct kv moved;
+	int64_t first, second;
+	nsec sent;
+
+	(void)state;
+	hold();
+	first = lease;
+	lose_the_answer_to_a_move();
+	second = lease;
+	moved = own(5, 6, second);
+	answer_full(http_find("/v3/kv/txn"));
+	answer_keepalive(first);
+	answer_keepalive(second);
+	reported(REPORT_RENEWED);
+	for (int i = 0; i < 2; i++) {
+		fake_loop_advance(40 * NSEC_PER_SEC);
+		v3->renew(protocol, true);
+		fake_loop_run();
+		answer_full(http_find("/v3/lease/grant"));
+		sent = clock_now();
+		answer_keepalive(first);
+		answer_keepalive(second);
+		reported(REPORT_RENEWED);
+	}
+	v3->renew(protocol, true);
+	fake_loop_run();
+	answer_grant(5);
+	answer_guard_failed(&moved);
+	assert_int_equal(reported(REPORT_RENEWED)->place.term.sent.boot, sent);
+}
+
 static void
 a_keepalive_that_finds_no_lease_looks(void **state)
 {
@@ -220,6 +255,7 @@ main(void)
 		WITH_V3(a_move_that_somebody_else_made_is_a_loss),
 		WITH_V3(a_full_etcd_gets_keepalives),
 		WITH_V3(a_full_etcd_keeps_all_leases_alive_that_our_key_can_be_on),
+		WITH_V3(a_lease_that_was_kept_alive_counts_from_then_on),
 		WITH_V3(a_keepalive_that_finds_no_lease_looks),
 		WITH_V3(a_look_tells_a_waiter_which_lease_its_key_is_on),
 		WITH_V3(a_look_that_beats_the_answer_to_a_move_is_no_loss),

@@ -20,6 +20,7 @@ advance(void *arg)
 		return;
 	v2_change_advance(v2);
 	v2_read_advance(v2);
+	v2_past_advance(v2);
 	v2_wait_advance(v2);
 }
 
@@ -31,7 +32,7 @@ turn_to(struct v2 *v2, enum goal goal)
 	v2->generation = v2->contender->generation;
 	call_stop(&v2->read);
 	v2->read_wanted = v2->read_behind = false;
-	v2->past = 0;
+	v2_past_stop(v2);
 	v2_wait_stop(v2);
 	v2_wake(v2);
 }
@@ -182,6 +183,7 @@ v2_new(const struct contender *contender)
 	task_init(&v2->advance, advance, v2);
 	v2_change_init(v2);
 	v2_read_init(v2);
+	v2_past_init(v2);
 	v2_wait_init(v2);
 	return v2;
 }

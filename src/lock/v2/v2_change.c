@@ -31,6 +31,7 @@ send_change(struct v2 *v2)
 
 	switch (v2->step) {
 	case V2_STEP_CREATE:
+		v2->change.mark = v2->known;
 		call_limit_connect(&v2->change, v2_try_limit(v2));
 		/* Who has been following the key reads of lost answers in its events; who has just come has none. */
 		return call_request(&v2->change, "PUT", v2_encode_create(contender->key, contender->id, ttl_s),
@@ -63,6 +64,20 @@ expose(struct v2 *v2)
 	v2_report(v2, (struct report){ .kind = REPORT_EXPOSED, .place.term = term });
 }
 
+/* What is asked for with the next change. One that is ambiguous might still come to what its first try asked for. */
+static void
+note_asked(struct v2 *v2)
+{
+	const nsec ttl = v2_lock_ttl(v2);
+
+	if (v2->step == V2_STEP_REFRESH && v2->ambiguous) {
+		v2->ttl = ttl < v2->ttl ? ttl : v2->ttl;
+		return;
+	}
+	v2->first_sent = clock_moment();
+	v2->ttl = ttl;
+}
+
 void
 v2_change_advance(struct v2 *v2)
 {
@@ -70,8 +85,7 @@ v2_change_advance(struct v2 *v2)
 		return;
 	v2->step = v2->next;
 	v2->next = V2_STEP_NONE;
-	v2->first_sent = clock_moment();
-	v2->ttl = v2_lock_ttl(v2);
+	note_asked(v2);
 	if (send_change(v2) == -1) {
 		v2->step = V2_STEP_NONE;
 		v2_report(v2, (struct report){ .kind = REPORT_NO_MEMORY });
@@ -85,22 +99,27 @@ on_created(struct v2 *v2, const struct verdict *verdict, bool ambiguous)
 {
 	const struct v2_node *node = &verdict->v2.node;
 
-	/* In what happened between, another holder can have come, and its key can have been deleted. Who has just come
-	 * knows of nobody, but of an answer that was lost: it can have been that there is one. */
-	if (v2->known != 0 && node->modified > v2->known + 1)
-		v2->past = v2->known;
-	else if (v2->known == 0 && ambiguous)
-		v2->vanished = clock_now();
+	const int64_t known = v2->known;
+
 	v2->ambiguous = false;
 	v2->created = node->created;
 	v2->modified = v2->known = node->modified;
+	v2->created_at = clock_now();
 	v2->term = (struct lease_term){ .sent = verdict->sent_at, .ttl = v2->ttl };
 	/* What was read before, or is polled for, is about somebody else's. */
 	call_stop(&v2->read);
 	v2->read_wanted = v2->following = v2->poll_wanted = false;
-	if (v2->goal == GOAL_RELEASE)
+	if (v2->goal == GOAL_RELEASE) {
 		v2_want_end(v2);
-	else if (v2->past == 0)
+		return;
+	}
+	/* Who has just come knows of nobody, but of an answer that was lost: it can have been that there is one. And of
+	 * who was there in a store that was restored since nobody knows any more. */
+	if (known == 0 ? ambiguous : node->modified <= known)
+		v2->vanished = v2->created_at;
+	if (known != 0 && node->modified > known + 1)
+		v2->past = known;
+	else
 		v2_report_place(v2, NULL);
 }
 
@@ -109,8 +128,10 @@ on_created(struct v2 *v2, const struct verdict *verdict, bool ambiguous)
 static void
 note_index(struct v2 *v2, int64_t index)
 {
-	if (v2->known != 0 && index >= v2->known)
+	if (v2->known != 0 && index >= v2->change.mark)
 		return;
+	if (v2->known != 0)
+		v2->vanished = clock_now();
 	v2->known = index;
 	v2->poll_wanted = v2->following;
 }
@@ -137,7 +158,7 @@ on_impossible(struct v2 *v2, enum v2_step step, bool ambiguous, const struct ver
 		/* A try of ours whose answer was lost might have moved the index. */
 		v2->due = v2->goal != GOAL_RELEASE;
 		v2->adopt = v2->adopt || (step == V2_STEP_EXPIRE && ambiguous);
-		v2_want_read(v2);
+		v2->read_wanted = true;
 	} else if (v2->goal == GOAL_RELEASE) {
 		v2_report_released(v2);
 	} else {

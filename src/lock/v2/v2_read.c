@@ -7,19 +7,11 @@
 void
 v2_read_advance(struct v2 *v2)
 {
-	const char *key = v2->contender->key;
-
-	if (call_active(&v2->read))
+	if (!v2->read_wanted || call_active(&v2->read) || (v2->read_behind && v2->step == V2_STEP_REFRESH))
 		return;
-	v2->reading_past = v2->past != 0;
-	if (!v2->reading_past) {
-		if (!v2->read_wanted || (v2->read_behind && v2->step == V2_STEP_REFRESH))
-			return;
-		v2->read_wanted = v2->read_behind = false;
-		v2->read.mark = v2->modified;
-	}
-	if (call_request(&v2->read, "GET", v2->reading_past ? v2_encode_wait(key, v2->past + 1) : v2_encode_read(key),
-		false, v2_try_limit(v2)) == -1)
+	v2->read_wanted = v2->read_behind = false;
+	v2->read.mark = v2->modified;
+	if (call_request(&v2->read, "GET", v2_encode_read(v2->contender->key), false, v2_try_limit(v2)) == -1)
 		v2_report(v2, (struct report){ .kind = REPORT_NO_MEMORY });
 }
 
@@ -72,7 +64,7 @@ on_own_key(struct v2 *v2, const struct v2_node *node)
 		/* An earlier renewal can still be on its way, and would be ours: the change stays ambiguous. */
 		v2->next = V2_STEP_REFRESH;
 		v2->due = false;
-	} else {
+	} else if (v2->past == 0) {
 		v2_report_place(v2, NULL);
 	}
 }
@@ -108,35 +100,6 @@ on_others_read(struct v2 *v2, const struct v2_node *node)
 	}
 }
 
-/* What came before our creation is known. */
-static void
-on_past_known(struct v2 *v2)
-{
-	v2->past = 0;
-	/* A read that is wanted is one that tells whether the key is still ours. */
-	if (!v2->read_wanted)
-		v2_report_place(v2, NULL);
-}
-
-/* What came before our creation cannot be told. */
-static void
-on_past_unknown(struct v2 *v2)
-{
-	v2->vanished = clock_now();
-	on_past_known(v2);
-}
-
-/* The event after PAST. */
-static void
-on_past_event(struct v2 *v2, const struct v2_answer *event)
-{
-	if (event->node.modified < v2->created && v2_was_taken_away(event))
-		v2->vanished = clock_now();
-	v2->past = event->node.modified;
-	if (v2->past + 1 >= v2->created)
-		on_past_known(v2);
-}
-
 static enum call_verdict
 on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 {
@@ -146,17 +109,9 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	v2_wake(v2);
 	if (v2->goal == GOAL_NONE)
 		return CALL_DONE;
-	if (v2->past != 0 && verdict->kind == VERDICT_OUTDATED) {
-		on_past_unknown(v2);
-		return CALL_DONE;
-	}
 	if (verdict->kind != VERDICT_OK && verdict->kind != VERDICT_NO_KEY)
 		return v2_other_answer(v2, verdict, text);
-	if (v2->past != 0 && node != NULL)
-		on_past_event(v2, &verdict->v2);
-	else if (v2->past != 0)
-		on_past_unknown(v2);
-	else if (v2->created != 0)
+	if (v2->created != 0)
 		on_own_read(v2, node);
 	else if (v2->step == V2_STEP_NONE && v2->next == V2_STEP_NONE)
 		on_others_read(v2, node);
@@ -166,14 +121,7 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 static void
 on_trouble(void *arg, const struct call_trouble *trouble)
 {
-	struct v2 *v2 = arg;
-
-	v2_trouble(v2, trouble);
-	/* The next tries can take as long as the lock delay. */
-	if (v2->past != 0) {
-		call_stop(&v2->read);
-		on_past_unknown(v2);
-	}
+	v2_trouble(arg, trouble);
 }
 
 void

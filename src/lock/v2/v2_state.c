@@ -35,8 +35,11 @@ void
 v2_report_place(struct v2 *v2, const char *holder)
 {
 	struct report report = { .kind = REPORT_PLACED,
-		.place = {
-		    .ahead = holder != NULL, .revision = v2->modified, .term = v2->term, .vanished = v2->vanished } };
+		.place = { .ahead = holder != NULL,
+		    .revision = v2->modified,
+		    .term = v2->term,
+		    .vanished = v2->vanished,
+		    .told = holder == NULL } };
 
 	/* A waiter has no lease. This term, which wears out, makes the lock look now and then. */
 	if (holder != NULL) {
@@ -125,7 +128,7 @@ v2_want_end(struct v2 *v2)
 void
 v2_want_read(struct v2 *v2)
 {
-	v2->read_wanted = v2->read_wanted || !call_active(&v2->read) || v2->reading_past;
+	v2->read_wanted = v2->read_wanted || !call_active(&v2->read);
 	v2_wake(v2);
 }
 

@@ -1,7 +1,8 @@
 /* The v2 protocol's inside: one contender's key, and the requests that are under way for it.
  *
  * As with v3, v2.c owns the goal, and advance(), which sends what is wanted next, when nothing else is on the stack.
- * The parts (change, read, wait) note what answers say, and none of them calls another; v2_state.c has what all need.
+ * The parts (change, read, past, wait) note what answers say, and none of them calls another; v2_state.c has what all
+ * need.
  */
 #ifndef LOCK_V2_V2_STRUCT_H
 #define LOCK_V2_V2_STRUCT_H
@@ -31,6 +32,8 @@ struct v2 {
 	int64_t created, modified; /* indexes of our key; 0: we have none */
 	int64_t known;             /* what happened to the key up to this index is known; 0: nothing is */
 	int64_t past;              /* likewise, of what came before CREATED and is still to be read; 0: nothing is */
+	nsec created_at;           /* when CREATED was answered */
+	struct call history;       /* reads the event after PAST */
 	struct lease_term term;
 	enum v2_step step, next;
 	bool ambiguous;
@@ -43,8 +46,7 @@ struct v2 {
 	struct call change;
 
 	bool read_wanted;
-	bool read_behind;  /* not before CHANGE is answered */
-	bool reading_past; /* READ is about the events after PAST, not about the key */
+	bool read_behind; /* not before CHANGE is answered */
 	struct call read;
 
 	char *holder;       /* that was reported last; or NULL */
@@ -92,7 +94,7 @@ void v2_want_change(struct v2 *v2, enum v2_step step);
 /* Our key is to go. */
 void v2_want_end(struct v2 *v2);
 
-/* Read the key, through the quorum, unless that is being done; what is to be known of the PAST first. */
+/* Read the key, through the quorum, unless that is being done. */
 void v2_want_read(struct v2 *v2);
 
 /* What every failed try means. */
@@ -108,6 +110,12 @@ void v2_change_advance(struct v2 *v2);
 
 void v2_read_init(struct v2 *v2);
 void v2_read_advance(struct v2 *v2);
+
+/* --- v2_past.c: what happened to the key before our creation --- */
+
+void v2_past_init(struct v2 *v2);
+void v2_past_advance(struct v2 *v2);
+void v2_past_stop(struct v2 *v2);
 
 /* --- v2_wait.c: the long poll for the next event of the key --- */
 

@@ -24,7 +24,7 @@ static void
 on_event(struct v2 *v2, const struct v2_answer *event)
 {
 	bool gone = strcmp(event->action, "delete") == 0 || strcmp(event->action, "expire") == 0;
-	bool released = strcmp(event->action, "compareAndDelete") == 0;
+	bool released = strcmp(event->action, "compareAndDelete") == 0, missed;
 
 	backoff_reset(&v2->backoff);
 	if (v2->created != 0 && event->node.modified > v2->modified) {
@@ -32,7 +32,9 @@ on_event(struct v2 *v2, const struct v2_answer *event)
 		return;
 	}
 	v2->known = event->node.modified;
-	if (v2->created == 0 && v2_was_taken_away(event))
+	/* What was not told of is how the last one has gone: the store is another one. */
+	missed = v2->created == 0 && !v2->changed_hands && strcmp(event->action, "create") == 0;
+	if (missed || (v2->created == 0 && v2_was_taken_away(event)))
 		v2->vanished = clock_now();
 	if (v2->created == 0 && (gone || released)) {
 		v2->changed_hands = true;

@@ -127,8 +127,8 @@ begin_join(struct v3 *v3)
 void
 v3_lease_advance(struct v3 *v3)
 {
-	/* A look has shown that our key is not on it. */
-	if (v3->step == V3_STEP_KEEPALIVE && v3->keeping->revoke) {
+	/* A look has shown on which lease our key is. */
+	if (v3->step == V3_STEP_KEEPALIVE && v3->keeping != v3->held && !v3->keeping->aimed) {
 		v3_lease_turn(v3, V3_STEP_NONE);
 		keep_alive(v3);
 	}

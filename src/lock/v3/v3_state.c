@@ -89,9 +89,15 @@ v3_is_ours(struct v3 *v3, const struct v3_kv *kv)
 void
 v3_settle(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 {
+	const struct lease_term first = { .sent = lease->sent, .ttl = lease->ttl };
+
 	v3->held = lease;
 	v3->mod_revision = mod_revision;
-	v3->kept = (struct lease_term){ .sent = lease->sent, .ttl = lease->ttl };
+	/* A lease that was there when the leases were last kept alive was one of them: it can be much older than its
+	 * TTL. */
+	if (!v3_on_keepalives(v3) || lease->sent.boot > v3->kept.sent.boot ||
+	    lease_left(&first) > lease_left(&v3->kept))
+		v3->kept = first;
 	lease_retire_older(&v3->leases, lease);
 }
 
