@@ -375,6 +375,9 @@ v2_restore(int64_t index)
 	while (event_count > 0 && events[event_count - 1].modified > index)
 		event_count--;
 	last_index = index;
+	/* What is remembered begins anew. */
+	if (cleared > index)
+		cleared = index;
 }
 
 void

@@ -195,6 +195,20 @@ a_look_meanwhile_does_not_report_the_place(void **state)
 	assert_int_not_equal(vanished_before_9(), 0);
 }
 
+/* 401: what there is now is read, and whoever came and went meanwhile is nobody that we know of. */
+static void
+events_that_a_poll_has_missed_are_taken_for_the_worst(void **state)
+{
+	(void)state;
+	wait_behind_them();
+	http_answer(http_find("waitIndex=5"), 400, "{\"errorCode\":401,\"message\":\"outdated\",\"index\":3000}");
+	assert_false(http_is_out("waitIndex"));
+	http_answer(http_find("quorum=true"), 200, THEIRS);
+	assert_int_not_equal(reported(REPORT_PLACED)->place.vanished, 0);
+	fake_loop_advance(NSEC_PER_SEC);
+	assert_true(http_is_out("waitIndex=3001"));
+}
+
 /* Events that are older than the lock delay say nothing that matters any more. */
 static void
 a_long_past_is_not_read_to_its_end(void **state)
@@ -493,6 +507,7 @@ main(void)
 		V2(events_that_are_forgotten_as_well),
 		V2(a_key_that_is_lost_meanwhile_is_lost),
 		V2(a_look_meanwhile_does_not_report_the_place),
+		V2(events_that_a_poll_has_missed_are_taken_for_the_worst),
 		V2(a_long_past_is_not_read_to_its_end),
 		V2(an_index_that_is_not_new_is_taken_for_the_worst),
 		V2(a_holder_whose_end_is_not_told_has_vanished),

@@ -78,9 +78,10 @@ on_done(void *arg, const struct verdict *verdict)
 	} else if (verdict->kind == VERDICT_OUTDATED) {
 		/* What there is now a look tells, but not who came and went meanwhile. */
 		v2->known = verdict->v2.index;
-		v2->vanished = clock_now();
+		if (v2->created == 0)
+			v2->vanished = clock_now();
 		v2_want_read(v2);
-		v2->poll_wanted = true;
+		poll_after(v2, backoff_next(&v2->backoff));
 	} else {
 		on_failed(v2, verdict);
 	}
