@@ -61,6 +61,22 @@ log_msg(const struct logger *logger, enum log_level level, const char *format, .
 	va_end(args);
 }
 
+/* strerror_r(3) has two shapes: POSIX's fills BUF and returns an error, GNU's returns the text. */
+__attribute__((unused)) static const char *
+text_of_posix(int error, const char *buf)
+{
+	return error == 0 ? buf : "an unknown error";
+}
+
+__attribute__((unused)) static const char *
+text_of_gnu(const char *text, const char *buf)
+{
+	(void)buf;
+	return text;
+}
+
+#define ERROR_TEXT(returned, buf) _Generic((returned), int : text_of_posix, char * : text_of_gnu)((returned), (buf))
+
 void
 log_errno(const struct logger *logger, enum log_level level, int errnum, const char *format, ...)
 {
@@ -70,6 +86,6 @@ log_errno(const struct logger *logger, enum log_level level, int errnum, const c
 	if (!is_heard(logger, level))
 		return;
 	va_start(args, format);
-	log_line(logger, level, strerror_r(errnum, buf, sizeof(buf)), format, args);
+	log_line(logger, level, ERROR_TEXT(strerror_r(errnum, buf, sizeof(buf)), buf), format, args);
 	va_end(args);
 }

@@ -2,8 +2,9 @@
 #ifndef BASE_TASK_H
 #define BASE_TASK_H
 
+#include "base/queue.h"
+
 #include <stdbool.h>
-#include <sys/queue.h>
 
 /* Embedded in its owner. Set up with task_init(); take it out before its memory goes. */
 struct task {

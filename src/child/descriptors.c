@@ -3,13 +3,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Older headers have neither: linux/close_range.h, and the system call's number. */
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 
 /* Sorted. More than this are neither closed nor told from ours, beyond the last one noted. */
 #define INHERITED 1024
@@ -89,9 +97,9 @@ descriptors_limit_for(int needed)
 static void
 treat(unsigned first, unsigned last, unsigned flags)
 {
-	if (first > last || close_range(first, last, (int)flags) == 0)
+	if (first > last || syscall(SYS_close_range, first, last, flags) == 0)
 		return;
-	/* Linux 5.10 has no CLOSE_RANGE_CLOEXEC, and some sandboxes have no close_range(2). */
+	/* Linux 5.10 has no CLOSE_RANGE_CLOEXEC, and some sandboxes have no close_range(2) at all. */
 	for (unsigned fd = first; fd <= last && fd < INHERITED; fd++)
 		(void)(flags == 0 ? close((int)fd) : fcntl((int)fd, F_SETFD, FD_CLOEXEC));
 }

@@ -5,17 +5,69 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-/* The kernel's first real-time signal. */
+/* The kernel's first real-time signal, and the first that programs have: RTMIN is glibc's 34 with musl, too, which
+ * keeps it to itself, for it is others who send it and COMMAND that it is for. */
 #define LIBRARY_FIRST 32
+#define RT_FIRST 34
+#define RT_LAST 64
+
+/* As kill(1) has them. */
+static const char *const names[] = {
+	[SIGHUP] = "HUP",
+	[SIGINT] = "INT",
+	[SIGQUIT] = "QUIT",
+	[SIGILL] = "ILL",
+	[SIGTRAP] = "TRAP",
+	[SIGABRT] = "ABRT",
+	[SIGBUS] = "BUS",
+	[SIGFPE] = "FPE",
+	[SIGKILL] = "KILL",
+	[SIGUSR1] = "USR1",
+	[SIGSEGV] = "SEGV",
+	[SIGUSR2] = "USR2",
+	[SIGPIPE] = "PIPE",
+	[SIGALRM] = "ALRM",
+	[SIGTERM] = "TERM",
+	[SIGSTKFLT] = "STKFLT",
+	[SIGCHLD] = "CHLD",
+	[SIGCONT] = "CONT",
+	[SIGSTOP] = "STOP",
+	[SIGTSTP] = "TSTP",
+	[SIGTTIN] = "TTIN",
+	[SIGTTOU] = "TTOU",
+	[SIGURG] = "URG",
+	[SIGXCPU] = "XCPU",
+	[SIGXFSZ] = "XFSZ",
+	[SIGVTALRM] = "VTALRM",
+	[SIGPROF] = "PROF",
+	[SIGWINCH] = "WINCH",
+	[SIGPOLL] = "POLL",
+	[SIGPWR] = "PWR",
+	[SIGSYS] = "SYS",
+};
+#define NAMES ((int)(sizeof(names) / sizeof(names[0])))
 
 /* Blocked, a fault would repeat for ever instead of killing us. */
 static const int faults[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS };
+
+/* sigaddset(3) refuses what the C library keeps to itself. The kernel's set is bits, signal 1 the first. */
+static void
+add(sigset_t *set, int signo)
+{
+	const int bits = 8 * (int)sizeof(unsigned long);
+	unsigned long *words = (unsigned long *)set;
+
+	words[(signo - 1) / bits] |= 1UL << (signo - 1) % bits;
+}
 
 static void
 waiting_set(sigset_t *set)
 {
 	sigfillset(set);
+	add(set, RT_FIRST);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		sigdelset(set, faults[i]);
 }
@@ -91,12 +143,12 @@ signal_ends_waiter(int signo)
 const char *
 signal_name(int signo, char buf[SIGNAL_NAME])
 {
-	const char *name = signo >= SIGRTMIN ? NULL : sigabbrev_np(signo);
+	const char *name = signo > 0 && signo < NAMES ? names[signo] : NULL;
 
 	if (name != NULL)
 		snprintf(buf, SIGNAL_NAME, "%s", name);
-	else if (signo >= SIGRTMIN && signo <= SIGRTMAX)
-		snprintf(buf, SIGNAL_NAME, "RTMIN+%d", signo - SIGRTMIN);
+	else if (signo >= RT_FIRST && signo <= RT_LAST)
+		snprintf(buf, SIGNAL_NAME, "RTMIN+%d", signo - RT_FIRST);
 	else
 		snprintf(buf, SIGNAL_NAME, "%d", signo);
 	return buf;
@@ -110,13 +162,13 @@ signal_parse(const char *text)
 
 	/* The signals between the ordinary and the real-time ones are the C library's own. */
 	if (end != text && *end == '\0')
-		return (number >= 1 && number < LIBRARY_FIRST) || (number >= SIGRTMIN && number <= SIGRTMAX)
+		return (number >= 1 && number < LIBRARY_FIRST) || (number >= RT_FIRST && number <= RT_LAST)
 		    ? (int)number
 		    : -1;
 	if (strncasecmp(text, "SIG", 3) == 0)
 		text += 3;
-	for (int signo = 1; signo <= SIGRTMAX; signo++)
+	for (int signo = 1; signo <= RT_LAST; signo++)
 		if (strcasecmp(signal_name(signo, name), text) == 0)
 			return signo;
-	return strcasecmp(text, "RTMIN") == 0 ? SIGRTMIN : strcasecmp(text, "RTMAX") == 0 ? SIGRTMAX : -1;
+	return strcasecmp(text, "RTMIN") == 0 ? RT_FIRST : strcasecmp(text, "RTMAX") == 0 ? RT_LAST : -1;
 }

@@ -4,9 +4,9 @@
 #ifndef ETCD_CLUSTER_H
 #define ETCD_CLUSTER_H
 
+#include "base/queue.h"
 #include "etcd/session_struct.h"
 
-#include <sys/queue.h>
 
 /* What waits until the answers are there, embedded in its owner, which sets READY and ARG once, the rest zero. */
 struct cluster_waiter {

@@ -8,9 +8,9 @@
 #define ETCD_CREDENTIALS_H
 
 #include "base/clock.h"
+#include "base/queue.h"
 
 #include <stdbool.h>
-#include <sys/queue.h>
 
 struct call_trouble;
 struct credentials;

@@ -9,11 +9,11 @@
 #ifndef ETCD_WATCH_STREAM_H
 #define ETCD_WATCH_STREAM_H
 
+#include "base/queue.h"
 #include "etcd/session_struct.h"
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <sys/queue.h>
 
 struct watch_stream;
 

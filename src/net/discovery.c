@@ -85,9 +85,13 @@ start_thread(struct job *job)
 	int error;
 
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	error = pthread_create(&thread, NULL, look, job);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	/* What musl keeps to itself is not in BEFORE, and stays as it is. */
+	for (int signo = 1; signo < NSIG; signo++)
+		if (sigismember(&before, signo) == 1)
+			sigdelset(&all, signo);
+	pthread_sigmask(SIG_UNBLOCK, &all, NULL);
 	if (error == 0)
 		pthread_detach(thread);
 	return error;

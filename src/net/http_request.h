@@ -2,11 +2,11 @@
 #ifndef NET_HTTP_REQUEST_H
 #define NET_HTTP_REQUEST_H
 
+#include "base/queue.h"
 #include "base/strbuf.h"
 #include "net/http.h"
 
 #include <curl/curl.h>
-#include <sys/queue.h>
 
 /* The headers of one answer, with their trailers; etcd's have some 300 bytes. */
 #define HTTP_MAX_HEADERS ((size_t)64 << 10)
