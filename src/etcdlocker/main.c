@@ -74,7 +74,7 @@ carry_out(enum options_result asked, struct options *options, const char *why, c
 		options_help(stdout);
 		return finish_stdout();
 	case OPTIONS_VERSION:
-		puts("etcdlocker " PACKAGE_VERSION);
+		printf("etcdlocker %s\n%s\n", PACKAGE_VERSION, etcdlock_libraries());
 		return finish_stdout();
 	case OPTIONS_WRONG:
 		return say_usage_error(why);

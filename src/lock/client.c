@@ -2,7 +2,10 @@
 
 #include "base/random.h"
 #include "lock/config.h"
+#include "net/http.h"
 
+#include <event2/event.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +42,16 @@ etcdlock_client_new(struct event_base *base, const struct etcdlock_config *confi
 		log_msg(&client->session->log, LEVEL_WARNING,
 		    "etcd's certificates are not checked: whoever is on the way can pose as etcd, and hand out this lock");
 	return client;
+}
+
+const char *
+etcdlock_libraries(void)
+{
+	static char text[160];
+
+	snprintf(
+	    text, sizeof(text), "%s libevent/%s jansson/%s", http_libraries(), event_get_version(), JANSSON_VERSION);
+	return text;
 }
 
 void

@@ -260,6 +260,10 @@ long etcdlock_ahead(const struct etcdlock *lock);
 /* That holder's own key in etcd, its etcdlock_owner_key(); NULL: not known. */
 const char *etcdlock_holder_key(const struct etcdlock *lock);
 
+/* The libraries that this one speaks to etcd with, and their versions: "libcurl/7.88.1 OpenSSL/3.0.20
+ * libevent/2.1.12-stable jansson/2.14". Static. */
+const char *etcdlock_libraries(void);
+
 enum etcdlock_failure etcdlock_failure(const struct etcdlock *lock);
 
 /* The first cause of the last trouble, with etcd's own words; "" if there was none. */

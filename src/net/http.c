@@ -399,6 +399,17 @@ http_cancel(struct http_request *request)
 		request_free(request);
 }
 
+const char *
+http_libraries(void)
+{
+	static char text[96];
+	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+	snprintf(text, sizeof(text), "libcurl/%s %s", info->version,
+	    info->ssl_version == NULL ? "without TLS" : info->ssl_version);
+	return text;
+}
+
 bool
 http_works(struct http *http, char *why, size_t size)
 {

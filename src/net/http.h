@@ -64,6 +64,9 @@ struct http_spec {
 	void *arg;
 };
 
+/* The libraries that speak HTTP and TLS, with their versions: "libcurl/7.88.1 OpenSSL/3.0.20". */
+const char *http_libraries(void);
+
 /* A new engine on LOOP, which must outlive it. TLS is copied; NULL: as the system has it. NULL when memory is short. */
 struct http *http_new(struct loop *loop, const struct tls *tls);
 

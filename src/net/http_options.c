@@ -116,6 +116,15 @@ set_limits(struct http_request *request)
 	return code;
 }
 
+/* A libcurl that was built without proxies has no such option. */
+static CURLcode
+use_no_proxy(CURL *easy)
+{
+	CURLcode code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+
+	return code == CURLE_UNKNOWN_OPTION || code == CURLE_NOT_BUILT_IN ? CURLE_OK : code;
+}
+
 CURLcode
 request_set_options(struct http_request *request)
 {
@@ -160,7 +169,8 @@ request_set_options(struct http_request *request)
 	SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs must not hold up the end */
 #endif
 	/* http_proxy in the environment is meant for other traffic than a lock's. */
-	SET(CURLOPT_PROXY, "");
+	if (code == CURLE_OK)
+		code = use_no_proxy(easy);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	/* A name that has moved is to be found at the next connection. */
 	SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);

@@ -10,7 +10,7 @@ is $help->{code}, 0, '--help exits with 0';
 is $help->{stderr}, '', 'and says nothing on stderr';
 my $version = run([$locker, '-V']);
 my ($number) = slurp("$source/configure.ac") =~ /AC_INIT\(\[etcdlocker\], \[([\d.]+)\]/;
-is $version->{stdout}, "etcdlocker $number\n", '--version prints what configure.ac says';
+like $version->{stdout}, qr{\Aetcdlocker \Q$number\E\nlibcurl/\S+ \S+/\S+ libevent/\S+ jansson/\S+\n\z}, '--version prints what configure.ac says, and what is inside';
 
 my $man = slurp("$source/man/etcdlocker.1");
 like $man, qr/^\.TH ETCDLOCKER 1 \S+ "etcdlocker \Q$number\E"/m, 'so does the manual';
