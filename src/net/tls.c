@@ -44,33 +44,23 @@ tls_is_set(const struct tls *tls)
 	return tls->cacert != NULL || tls->cert != NULL || tls->server_name != NULL || tls->insecure;
 }
 
-/* True where whatever this libcurl takes for the system's authorities is not there: it was built for another system. */
-static bool
-has_no_default(void)
-{
-#if LIBCURL_VERSION_NUM >= 0x075400
-	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-
-	return info->cainfo != NULL && access(info->cainfo, R_OK) == -1 &&
-	    (info->capath == NULL || access(info->capath, R_OK) == -1);
-#else
-	return false;
-#endif
-}
-
-/* The file of the authorities that the system trusts, where libcurl does not find it by itself; else NULL. */
+/* The file of the authorities that the system trusts, where it is not where this libcurl looks for it, which was built
+ * for another system; else NULL. */
 static const char *
 find_bundle(void)
 {
+#if LIBCURL_VERSION_NUM >= 0x075400
 	/* Debian and Alpine, Red Hat, SUSE, and whoever follows OpenBSD. */
 	static const char *const usual[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
 		"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
+	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
 
-	if (!has_no_default())
+	if (built_in == NULL || access(built_in, R_OK) == 0)
 		return NULL;
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 		if (access(usual[i], R_OK) == 0)
 			return usual[i];
+#endif
 	return NULL;
 }
 
@@ -86,14 +76,13 @@ named(const char *variable)
 static CURLcode
 apply_authorities(const struct tls *tls, CURL *easy)
 {
-	const char *file = tls->cacert, *directory = NULL;
+	const char *file = tls->cacert != NULL ? tls->cacert : named("SSL_CERT_FILE");
+	const char *directory = tls->cacert != NULL ? NULL : named("SSL_CERT_DIR");
 	CURLcode code = CURLE_OK;
 
-	if (file == NULL) {
-		file = named("SSL_CERT_FILE");
-		directory = named("SSL_CERT_DIR");
-		if (file == NULL && directory == NULL && (file = find_bundle()) == NULL)
-			return CURLE_OK;
+	if (file == NULL && directory == NULL) {
+		file = find_bundle();
+		return file == NULL ? CURLE_OK : curl_easy_setopt(easy, CURLOPT_CAINFO, file);
 	}
 	if (file != NULL)
 		code = curl_easy_setopt(easy, CURLOPT_CAINFO, file);

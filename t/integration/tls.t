@@ -51,6 +51,13 @@ sub renewed { my ($owner) = @_; my $count = () = slurp($owner->{err}) =~ /renewe
         ETCD_LOCK_CERT_KEY => "$client.key", ETCDCTL_CACERT => '/nonexistent', ETCDCTL_CERT => '/nonexistent' })->{code}, 0, "ours beat etcdctl's";
 
     my $other = authority_new('other');
+    my @own = ('-e', $url, @tls[2 .. 5], '-k', $key, '--connect-timeout', '3s');
+    is run([$locker, @own, '--', 'true'], env => { SSL_CERT_FILE => "$ca.crt" })->{code}, 0, 'SSL_CERT_FILE names authorities';
+    is run([$locker, @own, '--cacert', "$other.crt", '--', 'true'], env => { SSL_CERT_FILE => "$ca.crt" })->{code}, 1, 'but not beside --cacert';
+    mkdir "$dir/authorities";
+    spew("$dir/authorities/ca.pem", slurp("$ca.crt"));
+    run(['openssl', 'rehash', "$dir/authorities"]);
+    is run([$locker, @own, '--', 'true'], env => { SSL_CERT_DIR => "$dir/authorities" })->{code}, 0, 'and so does SSL_CERT_DIR';
     refused('another authority', qr/self-signed certificate|unable to get local issuer/, '-e', $url, @tls, '--cacert', "$other.crt");
     refused('the system\'s authorities', qr/self-signed certificate|unable to get local issuer/, '-e', $url, @tls[2 .. 5]);
     refused('no client certificate', qr/certificate required|bad certificate|alert|not connected|reset by peer/, '-e', $url, @trust);

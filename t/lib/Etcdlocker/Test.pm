@@ -31,7 +31,7 @@ my $serial = 0;
 
 # Nothing of the caller's surroundings may decide a test; in a shell's background INT and QUIT are ignored.
 @SIG{qw(HUP INT QUIT TERM PIPE CHLD)} = ('DEFAULT') x 6;
-delete @ENV{grep { /^ETCD/ && !/^ETCD(?:CTL|LOCKER)?$/ } keys %ENV};
+delete @ENV{grep { /^ETCD/ && !/^ETCD(?:CTL|LOCKER)?$/ || /^SSL_CERT_/ } keys %ENV};
 $ENV{ETCDCTL_API} = 3;
 # A busy disk takes seconds to sync, and costs short leases meanwhile; what an etcd that is killed has written is there
 # without. (An etcd before 3.4.10 warns.)
