@@ -75,9 +75,10 @@ choose_habits(void)
 		.stubborn = one_in(3),
 		.brisk = !one_in(3),
 		.longest_run_s = (int)some_span(2, 120) };
-	/* To lose a lease or a place takes time. */
+	/* To lose a lease or a place takes time. Where the clock that renewals go by is slewed as much as it can be,
+	 * what is left of it is less than an election can take. */
 	if (habits.gentle) {
-		habits.deletes = habits.restores = habits.keepalive = false;
+		habits.deletes = habits.restores = habits.keepalive = habits.slews = false;
 		habits.brisk = one_in(2);
 	}
 	if (habits.gentle || habits.deletes)
