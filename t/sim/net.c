@@ -403,6 +403,12 @@ http_free(struct http *http)
 	free(http);
 }
 
+const char *
+http_libraries(void)
+{
+	return "no library";
+}
+
 bool
 http_works(struct http *http, char *why, size_t size)
 {

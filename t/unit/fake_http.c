@@ -33,6 +33,12 @@ http_free(struct http *http)
 	(void)http;
 }
 
+const char *
+http_libraries(void)
+{
+	return "no library";
+}
+
 bool
 http_works(struct http *http, char *why, size_t size)
 {
