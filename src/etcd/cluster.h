@@ -7,7 +7,6 @@
 #include "base/queue.h"
 #include "etcd/session_struct.h"
 
-
 /* What waits until the answers are there, embedded in its owner, which sets READY and ARG once, the rest zero. */
 struct cluster_waiter {
 	void (*ready)(void *arg);

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 
 struct tls {
-	char *cacert;      /* who might have signed the servers' certificates; NULL: those of SSL_CERT_FILE and SSL_CERT_DIR, or
-			    * that the system trusts */
-	char *cert;        /* ours; NULL: none */
+	char *cacert; /* who might have signed the servers' certificates; NULL: those of SSL_CERT_FILE and SSL_CERT_DIR,
+		       * or that the system trusts */
+	char *cert;   /* ours; NULL: none */
 	char *cert_key;    /* its key; NULL: in the file CERT */
 	char *server_name; /* what the servers' certificates are issued to; NULL: each one's host */
 	bool insecure;     /* certificates are not checked */
