@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* The kernel's first real-time signal, and the first that programs have: RTMIN is glibc's 34 with musl, too, which
  * keeps it to itself, for it is others who send it and COMMAND that it is for. */

@@ -13,6 +13,12 @@ lease_left(const struct lease_term *term)
 	return term->ttl - lease_margin(term->ttl) - clock_elapsed(&term->sent);
 }
 
+struct lease_term
+lease_first_term(const struct lease *lease)
+{
+	return (struct lease_term){ .sent = lease->sent, .ttl = lease->ttl };
+}
+
 static struct lease *
 oldest_but(struct leases *leases, const struct lease *kept)
 {

@@ -41,6 +41,9 @@ nsec lease_margin(nsec ttl);
  * has passed. */
 nsec lease_left(const struct lease_term *term);
 
+/* The first TTL of LEASE, from its grant on. */
+struct lease_term lease_first_term(const struct lease *lease);
+
 /* Enter a new lease with a fresh random id, sent NOW, TTL as asked for. Where there are LEASES of them the oldest lease
  * makes room, but KEPT (may be NULL) and those that are aimed at: it is so old that it has run out, or does so soon by
  * itself. NULL where none can make room. */

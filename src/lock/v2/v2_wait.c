@@ -20,36 +20,55 @@ poll_after(struct v2 *v2, nsec delay)
 	timer_arm(v2->session->loop, &v2->again, clock_add(clock_now(), delay));
 }
 
-static void
-on_event(struct v2 *v2, const struct v2_answer *event)
+static bool
+is(const struct v2_answer *event, const char *action)
 {
-	bool gone = strcmp(event->action, "delete") == 0 || strcmp(event->action, "expire") == 0;
-	bool released = strcmp(event->action, "compareAndDelete") == 0, missed;
+	return strcmp(event->action, action) == 0;
+}
 
-	backoff_reset(&v2->backoff);
-	if (v2->created != 0 && event->node.modified > v2->modified) {
-		v2_lost(v2, gone || released ? NULL : &event->node);
-		return;
-	}
-	v2->known = event->node.modified;
-	/* What was not told of is how the last one has gone: the store is another one. */
-	missed = v2->created == 0 && !v2->changed_hands && strcmp(event->action, "create") == 0;
-	if (missed || (v2->created == 0 && v2_was_taken_away(event)))
+static bool
+is_end(const struct v2_answer *event)
+{
+	return is(event, "delete") || is(event, "expire") || is(event, "compareAndDelete");
+}
+
+/* While we wait. */
+static void
+on_others_event(struct v2 *v2, const struct v2_answer *event)
+{
+	/* A key that is created though the last one's end was not told of is in another store. */
+	if (v2_was_taken_away(event) || (is(event, "create") && !v2->changed_hands))
 		v2->vanished = clock_now();
-	if (v2->created == 0 && (gone || released)) {
+	if (is_end(event)) {
 		v2->changed_hands = true;
-		v2_report(
-		    v2, (struct report){ .kind = REPORT_VANISHED, .how = released ? VANISH_RELEASED : VANISH_UNKNOWN });
+		v2_report(v2,
+		    (struct report){ .kind = REPORT_VANISHED,
+			.how = is(event, "compareAndDelete") ? VANISH_RELEASED : VANISH_UNKNOWN });
 		return;
 	}
 	/* Somebody else's by now, or renewed by a holder of 1.x. */
-	if (v2->created == 0 && event->node.directory) {
+	if (event->node.directory) {
 		v2_want_read(v2);
-	} else if (v2->created == 0) {
+	} else {
 		v2->changed_hands = false;
 		v2_report_place(v2, event->node.value);
 	}
 	v2->poll_wanted = true;
+}
+
+static void
+on_event(struct v2 *v2, const struct v2_answer *event)
+{
+	backoff_reset(&v2->backoff);
+	if (v2->created != 0 && event->node.modified > v2->modified) {
+		v2_lost(v2, is_end(event) ? NULL : &event->node);
+		return;
+	}
+	v2->known = event->node.modified;
+	if (v2->created == 0)
+		on_others_event(v2, event);
+	else
+		v2->poll_wanted = true;
 }
 
 static void

@@ -18,12 +18,6 @@ is_worn(const struct v3 *v3)
 	return v3->fresh != NULL && clock_elapsed(&v3->fresh->sent) > v3->fresh->ttl / 4;
 }
 
-static struct lease_term
-term_of(const struct lease *lease)
-{
-	return (struct lease_term){ .sent = lease->sent, .ttl = lease->ttl };
-}
-
 static bool
 is_joining(const struct v3 *v3)
 {
@@ -96,7 +90,7 @@ grant(struct v3 *v3, enum v3_step step)
 static void
 expose(struct v3 *v3)
 {
-	const struct lease_term term = term_of(v3->fresh);
+	const struct lease_term term = lease_first_term(v3->fresh);
 
 	v3->fresh->aimed = true;
 	if (lease_left(&term) >= lease_left(&v3->kept))
@@ -220,7 +214,7 @@ on_key_put(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 	if (wrong != NULL)
 		return v3_senseless(wrong, text);
 	v3->held = v3->fresh;
-	v3->kept = term_of(v3->fresh);
+	v3->kept = lease_first_term(v3->fresh);
 	v3->step = V3_STEP_NONE;
 	v3_queue_free(&v3->seen);
 	v3->seen = queue;

@@ -43,7 +43,7 @@ report_place(struct v3 *v3, const struct v3_kv *holder)
 {
 	struct report report = { .kind = REPORT_PLACED, .place = { .ahead = v3->ahead, .revision = v3->placed } };
 	struct place *place = &report.place;
-	const struct lease_term first = { .sent = v3->held->sent, .ttl = v3->held->ttl };
+	const struct lease_term first = lease_first_term(v3->held);
 
 	place->holder = holder == NULL ? NULL : strdup(holder->value);
 	place->holder_key = holder == NULL ? NULL : strdup(holder->key);

@@ -89,7 +89,7 @@ v3_is_ours(struct v3 *v3, const struct v3_kv *kv)
 void
 v3_settle(struct v3 *v3, struct lease *lease, int64_t mod_revision)
 {
-	const struct lease_term first = { .sent = lease->sent, .ttl = lease->ttl };
+	const struct lease_term first = lease_first_term(lease);
 
 	v3->held = lease;
 	v3->mod_revision = mod_revision;
