@@ -166,8 +166,10 @@ has_key(const struct node *node, const char *key, const char *key64)
 {
 	const struct deadman_page *page = node->deadman.shared;
 
-	if (page == NULL || strcmp(node->slot->key, key) == 0)
-		return page != NULL;
+	if (habits.v2)
+		return strcmp(node->slot->key, key) == 0 && strcmp(node->id, v2_owner(key)) == 0;
+	if (page == NULL)
+		return false;
 	return strcmp(node->joined, key64) == 0 || (page->create_revision != 0 && strcmp(page->owner_key, key) == 0);
 }
 
@@ -180,7 +182,8 @@ check_deleted(const char *key, const char *key64, bool calm)
 	{
 		if (!has_key(node, key, key64))
 			continue;
-		node->deleted = world.now;
+		if (node->deleted == 0)
+			node->deleted = world.now;
 		/* It learns of it in time only where the network and its host let it. */
 		if (!calm || (node->supervisor != NULL && node->supervisor->starved >= world.now))
 			excuse(node);

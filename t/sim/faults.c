@@ -6,6 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* --- at whom --- */
+
+void
+fault_aim_at_holder(struct fault *fault)
+{
+	const struct node *node;
+
+	if (fault->number % 3 == 0)
+		return;
+	TAILQ_FOREACH(node, &nodes, link)
+	{
+		if (node->living == 0)
+			continue;
+		fault->slot = node->slot;
+		fault->host = node->slot->host.number;
+		return;
+	}
+}
+
 /* --- to processes --- */
 
 static void
@@ -211,12 +230,14 @@ on_flap(void *arg)
 {
 	struct fault *fault = arg;
 	uint64_t phase = one_in(6) ? chance() % 4 : fault->phase++ % 4;
-	nsec lasts;
+	nsec lasts, unit = habits.short_leases ? NSEC_PER_SEC / 8 : NSEC_PER_SEC;
 
 	switch (phase) {
 	case 0:
+		mend_host(fault);
+		fault_aim_at_holder(fault);
 		set_lines(fault, false, true);
-		lasts = some_span(100 * NSEC_PER_MSEC, 16 * NSEC_PER_SEC);
+		lasts = some_span(100 * NSEC_PER_MSEC, 16 * unit);
 		break;
 	case 1:
 		set_lines(fault, false, false);
@@ -224,11 +245,11 @@ on_flap(void *arg)
 		break;
 	case 2:
 		set_lines(fault, true, !one_in(4));
-		lasts = between(NSEC_PER_SEC, 70 * NSEC_PER_SEC);
+		lasts = between(NSEC_PER_SEC, 70 * unit);
 		break;
 	default:
 		set_lines(fault, false, false);
-		lasts = some_span(10 * NSEC_PER_MSEC, 20 * NSEC_PER_SEC);
+		lasts = some_span(10 * NSEC_PER_MSEC, 20 * unit);
 		break;
 	}
 	world.tally.faults++;

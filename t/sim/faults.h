@@ -40,4 +40,7 @@ extern const struct kind fault_kinds[FAULT_KINDS];
  * somebody deletes a key. */
 extern const struct kind *const fault_cut_host, *const fault_flap, *const fault_full, *const fault_delete;
 
+/* Most of what is about a host or its processes is about one where COMMAND runs, if there is one. */
+void fault_aim_at_holder(struct fault *fault);
+
 #endif

@@ -178,7 +178,8 @@ members_spread(int first)
 		/* Who answers has seen it. */
 		if (i == first || i == cluster_state.leader)
 			on_apply(member);
-		else if (is_in_touch(member) && (member->apply.slot == 0 || member->apply.at > world.now + lag))
+		else if (is_in_touch(member) &&
+		    (member->apply.slot == 0 || (!habits.gentle && member->apply.at > world.now + lag)))
 			alarm_set(&member->apply, world.now + lag);
 	}
 }

@@ -125,6 +125,8 @@ int64_t v2_index(void);
 bool v2_releases(const char *method, const char *path, int64_t created);
 bool v2_is_empty(void);
 void v2_delete_outside(const char *key);
+/* The value of KEY, which is who has it; "": nobody does. */
+const char *v2_owner(const char *key);
 void v2_clear(int64_t back);
 void v2_restore(int64_t index);
 

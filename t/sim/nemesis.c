@@ -44,30 +44,12 @@ excuse_if_all_are_harmed(struct node *node)
 		node->excused = NSEC_NEVER;
 }
 
-/* Most of what is about a host or its processes is about one where COMMAND runs, if there is one. */
-static void
-aim_at_holder(struct fault *fault)
-{
-	const struct node *node;
-
-	if (fault->number % 3 == 0)
-		return;
-	TAILQ_FOREACH(node, &nodes, link)
-	{
-		if (node->living == 0)
-			continue;
-		fault->slot = node->slot;
-		fault->host = node->slot->host.number;
-		return;
-	}
-}
-
 static void
 on_begin(void *arg)
 {
 	struct fault *fault = arg;
 
-	aim_at_holder(fault);
+	fault_aim_at_holder(fault);
 	if (fault->kind->aim == AIM_NODE && fault->slot->node == NULL)
 		return;
 	world.tally.faults++;
@@ -156,7 +138,10 @@ nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *w
 {
 	const struct kind *chosen[FAULT_KINDS + 2];
 	size_t chosen_count = choose_kinds(chosen);
-	nsec gap = some_span(500 * NSEC_PER_MSEC, 40 * NSEC_PER_SEC), at = world.now;
+	/* Leases that are short end in between, and nothing else happens then. */
+	nsec gap =
+	    habits.short_leases ? between(2, 8) * NSEC_PER_SEC : some_span(500 * NSEC_PER_MSEC, 40 * NSEC_PER_SEC);
+	nsec at = world.now;
 
 	fault_count = 0;
 	while (chosen_count > 0 && fault_count < FAULTS && (at += between(0, 2 * gap)) < end) {

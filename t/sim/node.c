@@ -40,13 +40,24 @@ set(struct node *node, const char *name, const char *format, ...)
 		broken("%s: %s", name, why);
 }
 
+/* The place of a TTL in the list below. */
+static int64_t
+some_ttl(void)
+{
+	if (habits.gentle || (habits.brisk && one_in(2)))
+		return between(4, 5);
+	return between(0, habits.short_leases ? 2 : 5);
+}
+
 static void
 choose_times(struct node *node)
 {
 	static const int ttls[] = { 2, 3, 5, 10, 30, 60 };
-	int ttl = ttls[habits.gentle || (habits.brisk && one_in(2)) ? between(4, 5) : between(0, 5)];
+	int ttl = ttls[some_ttl()];
 
 	set(node, "ttl", "%d", ttl);
+	if (habits.keepalive && one_in(2))
+		set(node, "renew", "keepalive");
 	if (habits.gentle && one_in(2))
 		set(node, "refresh", "%dms", (int)between(500, 5000));
 	if (habits.gentle)
@@ -56,12 +67,10 @@ choose_times(struct node *node)
 	if (one_in(4))
 		set(node, "grace", "%dms", (int)between(0, ttl * 100));
 	/* The delay hides what a lease that is counted wrongly leads to. */
-	if (!habits.deletes && one_in(2))
-		set(node, "lock-delay", "%dms", one_in(2) ? 0 : (int)between(0, 2000));
+	if (habits.cuts || (!habits.deletes && one_in(2)))
+		set(node, "lock-delay", "%dms", !one_in(3) ? 0 : (int)between(0, 2000));
 	if (!habits.calm && one_in(8))
 		set(node, "wait", "%d", one_in(2) ? 0 : (int)between(1, 20));
-	if (habits.keepalive && one_in(2))
-		set(node, "renew", "keepalive");
 }
 
 static void

@@ -34,7 +34,7 @@ struct node {
 	nsec excused;                                /* what it runs might overlap until then: it could not know */
 	char joined[64];                             /* the key, in base64, that it has put into the queue; "": none */
 	nsec came;                                   /* when it came for the lock: with v3 into the queue, last */
-	nsec deleted;                                /* when its key was deleted from outside, at last; 0: it was not */
+	nsec deleted;                                /* when its key was deleted from outside, first; 0: it was not */
 	bool starves;
 	struct alarm over;
 	TAILQ_ENTRY(node) link;
@@ -50,6 +50,8 @@ struct habits {
 	bool brisk;    /* COMMANDs are short, and so are pauses */
 	bool stubborn; /* COMMANDs run long, and do not obey */
 	bool gentle;   /* nothing that costs a lock happens */
+	bool dozes;    /* processes are not run at once, often */
+	bool short_leases;
 	int longest_run_s;
 	bool calm; /* COMMANDs are short, and nobody begins anew */
 };

@@ -56,7 +56,8 @@ plan_sequel(struct fault *fault)
 {
 	if (one_in(2)) {
 		fault->step = (struct alarm){ .ring = on_gives_up, .arg = fault };
-		alarm_set(&fault->step, world.now + some_span(NSEC_PER_MSEC, CALM));
+		alarm_set(
+		    &fault->step, world.now + some_span(NSEC_PER_MSEC / 2, one_in(2) ? 20 * NSEC_PER_MSEC : CALM));
 	} else if (one_in(2)) {
 		fault->step = (struct alarm){ .ring = on_next, .arg = fault };
 		alarm_set(&fault->step, world.now + some_span(NSEC_PER_MSEC, NSEC_PER_SEC));

@@ -16,9 +16,10 @@
 #define STACK ((size_t)256 << 10)
 #endif
 
-/* What the exit of a process takes, after SIGKILL. */
+/* What the exit of a process takes, after SIGKILL; and where it is to be long, which a key that was deleted shows. */
 #define DEATH_LEAST (20 * NSEC_PER_MSEC / 1000)
 #define DEATH_MOST (8 * NSEC_PER_MSEC)
+#define DEATH_SLOW (60 * NSEC_PER_MSEC)
 
 /* From being woken to running. */
 #define WAKE_LEAST 2000
@@ -213,7 +214,9 @@ proc_interrupt(void)
 		return;
 	if (self->starved <= world.now && !self->stopped && !one_in(24))
 		return;
-	proc_wake(self, one_in(200) ? some_span(NSEC_PER_MSEC, 5 * NSEC_PER_MSEC) : between(500, 60000));
+	proc_wake(self,
+	    one_in(habits.dozes ? 10 : 200) ? some_span(NSEC_PER_MSEC, (habits.dozes ? 30 : 5) * NSEC_PER_MSEC)
+					    : between(500, 60000));
 	leave_off();
 }
 
@@ -297,7 +300,8 @@ proc_signal(struct proc *proc, int signo)
 	switch (signo) {
 	case SIGKILL:
 		if (proc->death.slot == 0) {
-			alarm_set(&proc->death, world.now + some_span(DEATH_LEAST, DEATH_MOST));
+			alarm_set(
+			    &proc->death, world.now + some_span(DEATH_LEAST, habits.deletes ? DEATH_SLOW : DEATH_MOST));
 			/* It runs no more meanwhile, but it is there. */
 			proc->stopped = true;
 		}

@@ -67,35 +67,40 @@ static void
 choose_habits(void)
 {
 	habits = (struct habits){ .gentle = one_in(5),
-		.deletes = one_in(5),
-		.cuts = one_in(6),
+		.deletes = one_in(4),
+		.cuts = one_in(4),
 		.restores = one_in(6),
-		.keepalive = one_in(5),
+		.keepalive = one_in(4),
 		.slews = one_in(3),
 		.stubborn = one_in(3),
-		.brisk = !one_in(3),
+		.brisk = one_in(2),
+		.dozes = one_in(4),
 		.longest_run_s = (int)some_span(2, 120) };
 	/* To lose a lease or a place takes time. Where the clock that renewals go by is slewed as much as it can be,
 	 * what is left of it is less than an election can take. */
 	if (habits.gentle) {
-		habits.deletes = habits.restores = habits.keepalive = habits.slews = false;
-		habits.brisk = one_in(2);
+		habits.deletes = habits.restores = habits.slews = habits.dozes = false;
 	}
 	if (habits.gentle || habits.deletes)
 		habits.cuts = false;
 	/* What a lease comes to is seen where COMMAND outlives it. */
-	if (habits.cuts || (habits.deletes && one_in(2)))
+	if (habits.cuts || (habits.deletes && one_in(2))) {
 		habits.brisk = false;
+		habits.short_leases = !one_in(3);
+	}
+	if (habits.deletes && habits.short_leases)
+		habits.longest_run_s = 8;
 	if (habits.gentle && !habits.brisk)
 		habits.longest_run_s = 120;
 	if (habits.brisk) {
 		habits.stubborn = false;
 		habits.longest_run_s = 2;
 	}
-	net.jitters = one_in(3);
-	cluster_state.lags = one_in(3);
+	net.jitters = one_in(habits.cuts ? 2 : 3);
+	cluster_state.lags = one_in(habits.keepalive ? 2 : 3);
 	net.buffers = one_in(habits.deletes ? 3 : 8);
-	habits.v2 = one_in(5);
+	/* It is quick to simulate. */
+	habits.v2 = habits.deletes ? !one_in(3) : one_in(4);
 	if (habits.v2)
 		habits.keepalive = habits.slews = false;
 	cluster_state.auth = !habits.v2 && one_in(4);

@@ -347,6 +347,14 @@ on_sync(void *arg)
 	}
 }
 
+const char *
+v2_owner(const char *key)
+{
+	const struct event *node = node_at(key, INT64_MAX);
+
+	return node == NULL ? "" : node->value;
+}
+
 /* Somebody deletes a key. */
 void
 v2_delete_outside(const char *key)
