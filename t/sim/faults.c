@@ -483,6 +483,7 @@ with_v3(void)
 }
 
 /* Places in the list. */
+#define TOKENS 10
 #define DELETE 11
 #define CUT_HOST 16
 
@@ -497,7 +498,7 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "slow disk", AIM_ETCD, ROUGH, slow_disk, fast_disk, NULL },
 	{ "compaction", AIM_ETCD, GENTLE, compact, NULL, NULL },
 	{ "out of space", AIM_ETCD, GENTLE, fill, make_room, with_v3 },
-	{ "tokens die", AIM_ETCD, GENTLE, forget_tokens, NULL, with_tokens },
+	[TOKENS] = { "tokens die", AIM_ETCD, GENTLE, forget_tokens, NULL, with_tokens },
 	[DELETE] = { "key deleted", AIM_ETCD, ROUGH, outside_delete, NULL, deletes },
 	{ "restored", AIM_ETCD, ROUGH, outside_restore, NULL, restores },
 	{ "line cut", AIM_ETCD, GENTLE, cut_line, mend_line, NULL },
@@ -524,4 +525,5 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 };
 
 const struct kind *const fault_cut_host = &fault_kinds[CUT_HOST], *const fault_flap = &fault_kinds[CUT_HOST + 1],
-			 *const fault_full = &fault_kinds[CUT_HOST + 2], *const fault_delete = &fault_kinds[DELETE];
+			 *const fault_full = &fault_kinds[CUT_HOST + 2], *const fault_delete = &fault_kinds[DELETE],
+			 *const fault_tokens = &fault_kinds[TOKENS];

@@ -36,9 +36,10 @@ struct kind {
 #define FAULT_KINDS 34
 extern const struct kind fault_kinds[FAULT_KINDS];
 
-/* Some of them: a host is cut off from all members, its lines come and go, etcd is full after an answer was lost, and
- * somebody deletes a key. */
-extern const struct kind *const fault_cut_host, *const fault_flap, *const fault_full, *const fault_delete;
+/* Some of them: a host is cut off from all members, its lines come and go, etcd is full after an answer was lost,
+ * somebody deletes a key, and tokens die. */
+extern const struct kind *const fault_cut_host, *const fault_flap, *const fault_full, *const fault_delete,
+											  *const fault_tokens;
 
 /* Most of what is about a host or its processes is about one where COMMAND runs, if there is one. */
 void fault_aim_at_holder(struct fault *fault);

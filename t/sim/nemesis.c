@@ -107,7 +107,7 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS + 2])
 	size_t count = 0, wanted = (size_t)between(1, one_in(3) ? FAULT_KINDS : habits.deletes ? 2 : 6);
 
 	/* Whoever hears of nothing but deletions must stand each of them. */
-	if (habits.deletes && one_in(2)) {
+	if (habits.deletes && !one_in(3)) {
 		chosen[0] = fault_delete;
 		return 1;
 	}
@@ -118,6 +118,10 @@ choose_kinds(const struct kind *chosen[FAULT_KINDS + 2])
 	}
 	if (habits.gentle && !habits.v2 && one_in(6)) {
 		chosen[0] = fault_full;
+		return 1;
+	}
+	if (habits.gentle && cluster_state.auth && one_in(3)) {
+		chosen[0] = fault_tokens;
 		return 1;
 	}
 	for (size_t i = 0; i < wanted; i++) {
@@ -163,7 +167,7 @@ nemesis_plan(struct slot *slots, size_t count, nsec end, const struct without *w
 			alarm_set(&fault->begin, at);
 		/* One at a time, and the cluster well again in between. */
 		if (habits.gentle)
-			at += fault->span + 10 * NSEC_PER_SEC;
+			at += (fault->kind->end == NULL ? 0 : fault->span) + 10 * NSEC_PER_SEC;
 		fault_count++;
 	}
 }

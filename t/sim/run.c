@@ -63,46 +63,57 @@ make_slots(void)
 	}
 }
 
+/* What happens in a world: one thing at a time that costs nothing; keys are deleted; hosts are cut off, and nothing
+ * else; or anything. */
+static void
+choose_kind_of_world(void)
+{
+	const int64_t number = between(0, 99);
+
+	habits.gentle = number < 25;
+	habits.deletes = number >= 25 && number < 55;
+	habits.cuts = number >= 55 && number < 75;
+}
+
+static void
+choose_leases(void)
+{
+	habits.v2 = one_in(habits.deletes ? 2 : 4);
+	habits.keepalive = !habits.v2 && one_in(habits.gentle ? 2 : 5);
+	/* To lose a lease or a place takes time. Where the clock that renewals go by is slewed as much as it can be,
+	 * what is left of it is less than an election can take. */
+	habits.slews = !habits.v2 && !habits.gentle && one_in(2);
+	/* What a lease comes to is seen where COMMAND outlives it; how fast a clock runs, where it is long. */
+	if (habits.cuts || (habits.deletes && !habits.brisk))
+		habits.short_leases = habits.slews ? one_in(4) : !one_in(3);
+}
+
+static void
+choose_commands(void)
+{
+	habits.brisk = !habits.cuts && one_in(habits.deletes ? 2 : 3);
+	habits.stubborn = !habits.brisk && one_in(3);
+	habits.longest_run_s = (int)some_span(2, 120);
+	if (habits.gentle)
+		habits.longest_run_s = 120;
+	if (habits.brisk)
+		habits.longest_run_s = 2;
+}
+
 static void
 choose_habits(void)
 {
-	habits = (struct habits){ .gentle = one_in(5),
-		.deletes = one_in(4),
-		.cuts = one_in(4),
-		.restores = one_in(6),
-		.keepalive = one_in(4),
-		.slews = one_in(3),
-		.stubborn = one_in(3),
-		.brisk = one_in(2),
-		.dozes = one_in(4),
-		.longest_run_s = (int)some_span(2, 120) };
-	/* To lose a lease or a place takes time. Where the clock that renewals go by is slewed as much as it can be,
-	 * what is left of it is less than an election can take. */
-	if (habits.gentle) {
-		habits.deletes = habits.restores = habits.slews = habits.dozes = false;
-	}
-	if (habits.gentle || habits.deletes)
-		habits.cuts = false;
-	/* What a lease comes to is seen where COMMAND outlives it. */
-	if (habits.cuts || (habits.deletes && one_in(2))) {
-		habits.brisk = false;
-		habits.short_leases = !one_in(3);
-	}
+	habits = (struct habits){ 0 };
+	choose_kind_of_world();
+	choose_commands();
+	choose_leases();
 	if (habits.deletes && habits.short_leases)
 		habits.longest_run_s = 8;
-	if (habits.gentle && !habits.brisk)
-		habits.longest_run_s = 120;
-	if (habits.brisk) {
-		habits.stubborn = false;
-		habits.longest_run_s = 2;
-	}
+	habits.restores = !habits.gentle && one_in(6);
+	habits.dozes = !habits.gentle && one_in(4);
 	net.jitters = one_in(habits.cuts ? 2 : 3);
+	net.buffers = one_in(habits.deletes ? 2 : 8);
 	cluster_state.lags = one_in(habits.keepalive ? 2 : 3);
-	net.buffers = one_in(habits.deletes ? 3 : 8);
-	/* It is quick to simulate. */
-	habits.v2 = habits.deletes ? !one_in(3) : one_in(4);
-	if (habits.v2)
-		habits.keepalive = habits.slews = false;
 	cluster_state.auth = !habits.v2 && one_in(4);
 	for (int i = 0; i < MEMBERS; i++)
 		cluster_state.members[i].ppm = some_ppm(SLEW);
