@@ -1,13 +1,16 @@
 # As a container's ENTRYPOINT: podman with runc, on the root file system that $CONTAINER_ROOT names, where etcdlocker is
-# installed. t/packages makes one and runs this; it is no part of "make check".
+# installed; and where $STATIC names the static program, in images with nothing else in them and in those of others.
+# t/packages and t/static make one and run this; it is no part of "make check".
 use strict;
 use warnings;
 use Etcdlocker::Terminal;
 use Etcdlocker::Test;
+use File::Copy qw(copy);
+use File::Path qw(make_path);
 use Test::More;
 
 my $root = $ENV{CONTAINER_ROOT} // '';
-plan skip_all => 'no root file system with etcdlocker: t/packages makes one' if !-x "$root/usr/bin/etcdlocker";
+plan skip_all => 'no root file system with etcdlocker: t/packages and t/static make one' if !-x "$root/usr/bin/etcdlocker";
 plan skip_all => 'no podman: install podman and runc' if (eval { run(['podman', '--version'])->{code} } // 1) != 0;
 etcd_need();
 etcd_start();
@@ -114,6 +117,55 @@ my $count = q{n=0; while :; do n=$((n + 1)); echo $n >> /alive; sleep 0.05; done
     ok shows($terminal, qr/caught\r/), 'Ctrl-C reaches it';
     is finish($terminal->{process}), 9, 'which decides what comes of it';
     leave($terminal);
+}
+
+sub image {
+    my ($name, $folder) = @_;
+    my $run = podman('build', '-q', '--isolation', 'chroot', '-t', $name, $folder);
+    BAIL_OUT("no image $name: $run->{stderr}") if $run->{code} != 0;
+    return;
+}
+
+# As Kubernetes' level "restricted" has it.
+my @restricted = (@confined, '--read-only', '--cap-drop', 'all', '--security-opt', 'no-new-privileges');
+my @static = ('etcdlocker:static', '-e', etcd_endpoint());
+
+if (-x ($ENV{STATIC} // '')) {
+    # The last stage of the Dockerfile; what the first one would have made is there.
+    my ($stage) = slurp("$ENV{SOURCE_DIR}/contrib/service/Dockerfile.static") =~ /^(FROM scratch\n.*)/ms;
+    $stage =~ s/--from=build \///g;
+    make_path("$dir/scratch");
+    spew("$dir/scratch/Dockerfile", $stage);
+    copy($ENV{STATIC}, "$dir/scratch/etcdlocker") && chmod(0755, "$dir/scratch/etcdlocker") or die;
+    copy("$ENV{STATIC}.licences", "$dir/scratch/etcdlocker.licences") or die;
+    image('etcdlocker:static', "$dir/scratch");
+
+    my $run = podman('run', '--rm', @restricted, @static, '-k', '/scratch', '--', '/usr/bin/etcdlocker', '--version');
+    is $run->{code}, 0, 'an image with nothing else in it: nobody, read-only, without capabilities' or diag $run->{stderr};
+    like $run->{stdout}, qr/^etcdlocker /, 'the command has run';
+    my $name = 'container' . ++$serial;
+    push @containers, $name;
+    podman('run', '-d', '--name', $name, @restricted, @static, '-k', '/scratch', '--', '/usr/bin/etcdlocker', '-e', etcd_endpoint(), '-k', '/other', '--status', '--watch');
+    ok shows_up($name, qr/free/), 'one that stays';
+    podman('stop', '-t', 20, $name);
+    is code_of($name), 143, 'podman stop: 143';
+    is_deeply [keys_left('/scratch')], [], 'the lock is free';
+
+    # Somebody else's image: copied into it, or beside it.
+    spew("$root/.containerignore", "usr/bin/etcdlocker\nDockerfile\n");
+    spew("$root/Dockerfile", "FROM scratch\nCOPY . /\nFROM scratch\nCOPY --from=0 / /\nCOPY --from=etcdlocker:static /usr/bin/etcdlocker /usr/bin/etcdlocker\n");
+    image('copied', $root);
+    is podman('run', '--rm', @restricted, 'copied', 'etcdlocker', '-e', etcd_endpoint(), '-k', '/copied', '--', 'sh', '-c', 'exit 7')->{code}, 7, 'COPY --from';
+    spew("$root/Dockerfile", "FROM scratch\nCOPY . /\nUSER 65532\n");
+    image('others', $root);
+    make_path("$dir/shared");
+    chmod 0777, "$dir/shared";
+    $run = podman('run', '--rm', @restricted, '-v', "$dir/shared:/shared", 'etcdlocker:static', '--copy-to', '/shared');
+    is $run->{code}, 0, 'an init container: --copy-to a volume' or diag $run->{stderr};
+    isnt podman('run', '--rm', @restricted, 'others', 'etcdlocker', '--version')->{code}, 0, "an image that does not have it";
+    $run = podman('run', '--rm', @restricted, '-v', "$dir/shared:/shared:ro", 'others', '/shared/etcdlocker', '-e', etcd_endpoint(), '-k', '/beside', '--', 'sh', '-c', 'exit 6');
+    is $run->{code}, 6, 'runs it from there' or diag $run->{stderr};
+    unlink "$root/Dockerfile", "$root/.containerignore";
 }
 
 done_testing;

@@ -47,4 +47,23 @@ my $run = inside(['-e', $etcd->{endpoint}, @tls, @job]);
 is $run->{code}, 0, 'authorities where other systems have them' or diag $run->{stderr};
 is_deeply [keys_left('/static')], [], 'the lock is free';
 
+# --copy-to: what was there is replaced as a whole, or not at all.
+my $to = "$dir/copy";
+make_path($to);
+is run([$static, '--copy-to', $to])->{code}, 0, '--copy-to a directory';
+ok slurp("$to/etcdlocker") eq slurp($static), 'copies all of it';
+is run(["$to/etcdlocker", '--version'])->{code}, 0, 'and it runs';
+spew("$to/there", "old\n");
+is run([$static, '--copy-to', "$to/there"])->{code}, 0, '--copy-to a file that is there';
+is run(["$to/there", '--version'])->{code}, 0, 'replaces it';
+spew("$to/there", "old\n");
+my $full = run(['sh', '-c', "ulimit -f 100; exec $static --copy-to $to/there"]);
+isnt $full->{code}, 0, 'where it does not fit';
+is slurp("$to/there"), "old\n", 'what was there stays';
+$full = run([$static, '--copy-to', "$to/nowhere/x"]);
+is $full->{code}, 1, 'a directory that is not there';
+like $full->{stderr}, qr{\Aetcdlocker: cannot copy to \S+/nowhere/x: No such file or directory\n\z}, 'is said';
+is inside(['--copy-to', '/etc/copy'])->{code}, 0, 'without /proc';
+ok slurp("$root/etc/copy") eq slurp($static), 'too';
+
 done_testing();

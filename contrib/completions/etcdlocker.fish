@@ -1,6 +1,6 @@
 # fish completion for etcdlocker(1)
 # Behind -- or the first word that is no option it is the command's own business.
-complete -c etcdlocker -x -a '(__fish_complete_subcommand --fcs-skip=1 -e --etcd --discovery-srv -i --id -k --key -t --ttl -r --refresh -w --wait -E --conflict-exit-code --connect-timeout -g --grace -s --signal --rewrite-signal --ready --notify-fd --lock-delay --renew --api --cacert --cert --cert-key --tls-server-name --user --password-file --ping-start)'
+complete -c etcdlocker -x -a '(__fish_complete_subcommand --fcs-skip=1 -e --etcd --discovery-srv -i --id -k --key -t --ttl -r --refresh -w --wait -E --conflict-exit-code --connect-timeout -g --grace -s --signal --rewrite-signal --ready --notify-fd --lock-delay --renew --api --cacert --cert --cert-key --tls-server-name --user --password-file --ping-start --copy-to)'
 complete -c etcdlocker -s e -l etcd -x -d 'endpoints of etcd'
 complete -c etcdlocker -l discovery-srv -x -d 'endpoints from the DNS SRV records of a domain'
 complete -c etcdlocker -s i -l id -x -d 'who we are, for people to read'
@@ -36,6 +36,7 @@ complete -c etcdlocker -l status -d 'say who holds the lock and who waits'
 complete -c etcdlocker -l mine -d '--status exits with 0 only where the holder has our id'
 complete -c etcdlocker -l json -d '--status for programs'
 complete -c etcdlocker -l watch -d '--status again and again'
+complete -c etcdlocker -l copy-to -r -d 'copy the static program for another image'
 complete -c etcdlocker -s v -l verbose -d 'say on stderr what happens, and when'
 complete -c etcdlocker -s h -l help -d 'print help and exit'
 complete -c etcdlocker -s V -l version -d 'print the version and exit'

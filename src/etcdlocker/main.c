@@ -1,6 +1,7 @@
 /* Wiring: options, signals, then the sentinel. Nothing here may need libevent or libcurl: the sentinel is forked from a
  * process that has started neither. */
 #include "child/descriptors.h"
+#include "etcdlocker/copy.h"
 #include "etcdlocker/logging.h"
 #include "etcdlocker/options.h"
 #include "etcdlocker/outcome.h"
@@ -33,6 +34,17 @@ finish_stdout(void)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	log_errno(logging_start(false), LEVEL_ERROR, errno, "cannot write to stdout");
+	return EXIT_NOT_ACQUIRED;
+}
+
+static int
+copy_to(const char *file)
+{
+	char why[OPTIONS_WHY];
+
+	if (copy_program(file, why, sizeof(why)) == 0)
+		return 0;
+	log_msg(logging_start(false), LEVEL_ERROR, "%s", why);
 	return EXIT_NOT_ACQUIRED;
 }
 
@@ -76,6 +88,8 @@ carry_out(enum options_result asked, struct options *options, const char *why, c
 	case OPTIONS_VERSION:
 		printf("etcdlocker %s\n%s\n", PACKAGE_VERSION, etcdlock_libraries());
 		return finish_stdout();
+	case OPTIONS_COPY:
+		return copy_to(options->copy_to);
 	case OPTIONS_WRONG:
 		return say_usage_error(why);
 	case OPTIONS_STATUS:

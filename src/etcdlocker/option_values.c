@@ -195,6 +195,16 @@ set_user(struct options *options, const char *value, char *why, size_t size)
 	return 0;
 }
 
+int
+set_copy_to(struct options *options, const char *value, char *why, size_t size)
+{
+	options->copy_to = value;
+	if (value[0] != '\0')
+		return 0;
+	snprintf(why, size, "'' is not a file; /shared/etcdlocker would be");
+	return -1;
+}
+
 /* etcdctl's; and to getopt_long(3) it would be the beginning of --password-file, with the password in a message. */
 int
 refuse_password(struct options *options, const char *value, char *why, size_t size)

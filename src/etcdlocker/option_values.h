@@ -10,6 +10,6 @@
 typedef int option_setter(struct options *options, const char *value, char *why, size_t size);
 
 option_setter set_try, set_grace, set_conflict_code, set_signal, set_rewrite, set_restart, set_ready, set_notify_fd,
-    set_node, set_no_node, set_no_verbose, set_ping, set_ping_start, set_user, refuse_password;
+    set_node, set_no_node, set_no_verbose, set_ping, set_ping_start, set_user, set_copy_to, refuse_password;
 
 #endif

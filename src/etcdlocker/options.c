@@ -136,6 +136,10 @@ static const struct option_row table[] = {
 	{ .name = "json", .help = "--status for programs", .flag = FLAG(json) },
 	{ .name = "watch", .help = "--status again and again", .flag = FLAG(watch) },
 	{ .name = "verbose", .letter = 'v', .help = "say on stderr what happens, and when", .flag = FLAG(verbose) },
+	{ .name = "copy-to",
+	    .argument = "FILE",
+	    .set = set_copy_to,
+	    .help = "copy the static program to FILE, for another image, and exit" },
 	{ .name = "no-node", .set = set_no_node },
 	{ .name = "no-verbose", .set = set_no_verbose },
 	{ .name = "help", .letter = 'h', .help = "print this and exit" },
@@ -163,6 +167,7 @@ options_help(FILE *stream)
 {
 	fputs("Usage: etcdlocker [options] [--] command [args...]\n"
 	      "       etcdlocker [options] --status [--mine] [--json] [--watch]\n"
+	      "       etcdlocker --copy-to FILE\n"
 	      "Take a distributed lock in etcd, run COMMAND while it is held, kill COMMAND before the lock can be "
 	      "lost.\n\n",
 	    stream);
@@ -309,6 +314,8 @@ parse_words(struct options *options, int argc, char *argv[], bool given[ROWS], c
 		given[row - table] = true;
 		last = optarg == NULL ? row : NULL;
 	}
+	if (options->copy_to != NULL)
+		return OPTIONS_COPY;
 	if (last != NULL && hint_value_apart(last->name, last->argument, argv + optind, why))
 		return OPTIONS_WRONG;
 	return OPTIONS_RUN;

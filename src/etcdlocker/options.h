@@ -32,6 +32,7 @@ struct options {
 	enum ping_way ping;
 	nsec ping_start;      /* for the first answer; 0: the TTL */
 	char node[PATH_MAX];  /* the program that runs modules, where it was looked for */
+	const char *copy_to;  /* where this program is to be copied; NULL: nowhere */
 	char **words;         /* ours */
 	char *const *command; /* NULL-terminated, at least one word */
 };
@@ -41,6 +42,7 @@ enum options_result {
 	OPTIONS_STATUS,
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
+	OPTIONS_COPY,
 	OPTIONS_WRONG /* WHY says what, and what would work */
 };
 
