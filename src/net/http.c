@@ -79,6 +79,9 @@ os_error(const struct http_request *request)
 	return (int)number;
 }
 
+/* CURLE_TOO_LARGE, from libcurl 8.6 on; those before it call it CURLE_OUT_OF_MEMORY. */
+#define TOO_LARGE 100
+
 static void
 describe_failure(const struct http_request *request, CURLcode code, char *text, size_t size)
 {
@@ -92,6 +95,8 @@ describe_failure(const struct http_request *request, CURLcode code, char *text, 
 		snprintf(text, size, "no memory for the answer");
 	else if (request->header_bytes > HTTP_MAX_HEADERS)
 		snprintf(text, size, "the answer has more than %zu bytes of headers", HTTP_MAX_HEADERS);
+	else if ((int)code == TOO_LARGE)
+		snprintf(text, size, "a header line of the answer is too long");
 	else if (code == CURLE_OUT_OF_MEMORY)
 		snprintf(text, size, "no memory for the answer, or a header line of it is too long");
 	else if (request->socket_error != 0)
