@@ -62,7 +62,7 @@ my $drip = proxy_start($real, undef, drip => 0.05);
 refused('a byte every 50 ms', $drip->{endpoint}, qr/no answer within/);
 is run([$locker, '-e', "$drip->{endpoint},$real", '-k', $key, '--', 'true'])->{code}, 0, 'beside one that drips';
 refused('headers without an end', fake_server(sub { "HTTP/1.1 200 OK\r\n" . "X-Header: ${\('x' x 100)}\r\n" x 10_000 }), qr/more than 65536 bytes of headers|[Tt]oo large/);
-refused('one header without an end', fake_server(sub { "HTTP/1.1 200 OK\r\nX: " . 'x' x 10_000_000 }), qr/bytes of headers|[Tt]oo large|header line of it is too long/);
+refused('one header without an end', fake_server(sub { "HTTP/1.1 200 OK\r\nX: " . 'x' x 10_000_000 }), qr/bytes of headers|[Tt]oo large|header line of (?:it|the answer) is too long/);
 refused('a chunk of 2^64 bytes', fake_server(sub { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n{" }), qr/chunk|transfer|longer|[Ii]llegal/i);
 refused('a content length that is none', fake_server(sub { "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}" }), qr/no etcd|[Cc]ontent-[Ll]ength|Weird/);
 
