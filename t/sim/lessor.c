@@ -74,6 +74,7 @@ on_check(void *arg)
 			continue;
 		/* Until it is agreed upon it is proposed again. */
 		memory->ends = world.now + 3 * NSEC_PER_SEC;
+		memory->over = true;
 		if (member->dated && one_in(2))
 			continue;
 		raft_submit(NULL, member->number, "/v3/lease/revoke", json_pack("{sI}", "ID", (json_int_t)memory->id));
@@ -111,6 +112,11 @@ lessor_keepalive(struct exchange *exchange, const json_t *request)
 		member = &cluster_state.members[cluster_state.leader];
 	}
 	memory = find(member, id);
+	/* etcd waits until it is agreed upon, which can be longer than anybody waits for an answer. */
+	if (memory != NULL && memory->over) {
+		exchange_ignore(exchange);
+		return;
+	}
 	if (memory == NULL || (memory->ends <= world.now && !one_in(3))) {
 		answer(exchange, id, 0);
 		return;

@@ -12,7 +12,8 @@
 /* What a leader remembers of a lease. */
 struct memory {
 	int64_t id, ttl_s;
-	nsec ends;
+	nsec ends; /* when its end is proposed, next */
+	bool over; /* it has been */
 };
 
 #define MEMORIES 512
