@@ -176,6 +176,7 @@ for my $case (['the lock is lost', sub { etcdctl('del', '--prefix', "$key/") }, 
 # A supervisor whose loop fails, whatever the reason, exits with a code like any other. It is not believed.
 SKIP: {
     skip 'a library in front of all others: not with sanitizers', 4 if ($ENV{SANITIZERS} // '') eq 'yes';
+    skip 'a library in front of all others: not with the static program', 4 if defined $ENV{STATIC};
     my $go = "$dir/fail-now";
     my $source = spew("$dir/fail.c", <<"C");
 #include <unistd.h>
