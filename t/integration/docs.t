@@ -15,6 +15,8 @@ like $version->{stdout}, qr{\Aetcdlocker \Q$number\E\nlibcurl/\S+ \S+/\S+ libeve
 my $man = slurp("$source/man/etcdlocker.1");
 like $man, qr/^\.TH ETCDLOCKER 1 \S+ "etcdlocker \Q$number\E"/m, 'so does the manual';
 like slurp("$source/NEWS"), qr/^etcdlocker \Q$number\E /m, 'so does NEWS';
+like slurp("$source/contrib/rpm/etcdlocker.spec"), qr/^Version: +\Q$number\E$/m, "so does rpm's spec";
+like slurp("$source/contrib/apk/APKBUILD"), qr/^pkgver=\Q$number\E$/m, "so does Alpine's APKBUILD";
 (my $plain_man = $man) =~ s/\\-/-/g;
 my ($options_section) = $plain_man =~ /^\.SH OPTIONS\n(.*?)^\.SH /ms;
 
