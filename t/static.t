@@ -58,7 +58,9 @@ is run([$static, '--copy-to', "$to/there"])->{code}, 0, '--copy-to a file that i
 is run(["$to/there", '--version'])->{code}, 0, 'replaces it';
 spew("$to/there", "old\n");
 my $full = run(['sh', '-c', "ulimit -f 100; exec $static --copy-to $to/there"]);
-isnt $full->{code}, 0, 'where it does not fit';
+is $full->{code}, 1, 'where it does not fit';
+like $full->{stderr}, qr{\Aetcdlocker: cannot copy to \S+/there: File too large\n\z}, 'is said';
+is_deeply [glob "$to/there.*"], [], 'and leaves nothing';
 is slurp("$to/there"), "old\n", 'what was there stays';
 $full = run([$static, '--copy-to', "$to/nowhere/x"]);
 is $full->{code}, 1, 'a directory that is not there';

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,6 +94,8 @@ copy_program(const char *to, char *why, size_t size)
 		snprintf(why, size, "cannot copy to %.64s...: the path is too long", to);
 		return -1;
 	}
+	/* A limit on the size of files is an error, too, and nothing is left behind. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	snprintf(draft, sizeof(draft), "%s.XXXXXX", path);
 	if (replace(path, draft) == 0)
 		return 0;
