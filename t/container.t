@@ -31,14 +31,17 @@ sub words_of {
 # Runs COMMAND to its end in a container with FLAGS, under etcdlocker with ARGUMENTS.
 sub contain { return podman('run', '--rm', words_of(@_)) }
 
-# Starts it in the background; returns its name.
-sub detach {
+# Starts a container in the background, as "podman run" has the words; returns its name.
+sub start_container {
+    my (@words) = @_;
     my $name = 'container' . ++$serial;
-    my $run = podman('run', '-d', '--name', $name, words_of(@_));
+    my $run = podman('run', '-d', '--name', $name, @words);
     BAIL_OUT("no container: $run->{stderr}") if $run->{code} != 0;
     push @containers, $name;
     return $name;
 }
+
+sub detach { return start_container(words_of(@_)) }
 
 sub output { my ($name) = @_; my $logs = podman('logs', $name); return $logs->{stdout} . $logs->{stderr} }
 sub shows_up { my ($name, $pattern, $seconds) = @_; return wait_until(sub { output($name) =~ $pattern }, $seconds // 20, "$pattern from $name") }
@@ -143,9 +146,7 @@ if (-x ($ENV{STATIC} // '')) {
     my $run = podman('run', '--rm', @restricted, @static, '-k', '/scratch', '--', '/usr/bin/etcdlocker', '--version');
     is $run->{code}, 0, 'an image with nothing else in it: nobody, read-only, without capabilities' or diag $run->{stderr};
     like $run->{stdout}, qr/^etcdlocker /, 'the command has run';
-    my $name = 'container' . ++$serial;
-    push @containers, $name;
-    podman('run', '-d', '--name', $name, @restricted, @static, '-k', '/scratch', '--', '/usr/bin/etcdlocker', '-e', etcd_endpoint(), '-k', '/other', '--status', '--watch');
+    my $name = start_container(@restricted, @static, '-k', '/scratch', '--', '/usr/bin/etcdlocker', '-e', etcd_endpoint(), '-k', '/other', '--status', '--watch');
     ok shows_up($name, qr/free/), 'one that stays';
     podman('stop', '-t', 20, $name);
     is code_of($name), 143, 'podman stop: 143';
@@ -153,7 +154,7 @@ if (-x ($ENV{STATIC} // '')) {
 
     # Somebody else's image: copied into it, or beside it.
     spew("$root/.containerignore", "usr/bin/etcdlocker\nDockerfile\n");
-    spew("$root/Dockerfile", "FROM scratch\nCOPY . /\nFROM scratch\nCOPY --from=0 / /\nCOPY --from=etcdlocker:static /usr/bin/etcdlocker /usr/bin/etcdlocker\n");
+    spew("$root/Dockerfile", "FROM scratch\nCOPY . /\nCOPY --from=etcdlocker:static /usr/bin/etcdlocker /usr/bin/etcdlocker\n");
     image('copied', $root);
     is podman('run', '--rm', @restricted, 'copied', 'etcdlocker', '-e', etcd_endpoint(), '-k', '/copied', '--', 'sh', '-c', 'exit 7')->{code}, 7, 'COPY --from';
     spew("$root/Dockerfile", "FROM scratch\nCOPY . /\nUSER 65532\n");
