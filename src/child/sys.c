@@ -5,6 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__GLIBC__) && __GLIBC__ == 2 && __GLIBC_MINOR__ < 36
+/* Linux has it since 5.4 (<linux/wait.h>), glibc's <sys/wait.h> since 2.36. */
+#define P_PIDFD ((idtype_t)3)
+#endif
+
 int
 sys_kill(pid_t pid, int signo)
 {
