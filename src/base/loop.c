@@ -164,8 +164,8 @@ loop_program(struct loop *loop)
 		/* All zeros would disarm; a point in the past fires at once. */
 		nsec when = at > 0 ? at : 1;
 
-		spec.it_value.tv_sec = when / NSEC_PER_SEC;
-		spec.it_value.tv_nsec = when % NSEC_PER_SEC;
+		spec.it_value.tv_sec = (time_t)(when / NSEC_PER_SEC);
+		spec.it_value.tv_nsec = (long)(when % NSEC_PER_SEC);
 	}
 	if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == -1)
 		abort(); /* only invalid arguments fail, and without timers no lock is safe */

@@ -42,7 +42,8 @@ deadman_attach(struct deadman *deadman)
 static struct itimerspec
 once_at(nsec at)
 {
-	return (struct itimerspec){ .it_value = { .tv_sec = at / NSEC_PER_SEC, .tv_nsec = at % NSEC_PER_SEC } };
+	return (struct itimerspec){ .it_value = {
+					.tv_sec = (time_t)(at / NSEC_PER_SEC), .tv_nsec = (long)(at % NSEC_PER_SEC) } };
 }
 
 /* How far away KILL_BY is, the shared deadline, which is not 0. */

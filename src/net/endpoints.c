@@ -345,7 +345,7 @@ endpoints_shuffle(struct endpoints *endpoints)
 {
 	/* Fisher and Yates. */
 	for (size_t i = endpoints->count; i > 1; i--) {
-		size_t other = random_uint64() % i;
+		size_t other = (size_t)(random_uint64() % i);
 		struct endpoint moved = endpoints->list[i - 1];
 
 		endpoints->list[i - 1] = endpoints->list[other];
