@@ -1,6 +1,6 @@
 # As a container's ENTRYPOINT: podman with runc, on the root file system that $CONTAINER_ROOT names, where etcdlocker is
 # installed; and where $STATIC names the static program, in images with nothing else in them and in those of others.
-# t/packages and t/static make one and run this; it is no part of "make check".
+# t/release and t/static make one and run this; it is no part of "make check".
 use strict;
 use warnings;
 use Etcdlocker::Terminal;
@@ -10,7 +10,7 @@ use File::Path qw(make_path);
 use Test::More;
 
 my $root = $ENV{CONTAINER_ROOT} // '';
-plan skip_all => 'no root file system with etcdlocker: t/packages and t/static make one' if !-x "$root/usr/bin/etcdlocker";
+plan skip_all => 'no root file system with etcdlocker: t/release and t/static make one' if !-x "$root/usr/bin/etcdlocker";
 plan skip_all => 'no podman: install podman and runc' if (eval { run(['podman', '--version'])->{code} } // 1) != 0;
 etcd_need();
 etcd_start();

@@ -1,5 +1,7 @@
 #include "child/signals.h"
 
+#include "base/sigmask.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,21 +53,11 @@ static const char *const names[] = {
 /* Blocked, a fault would repeat for ever instead of killing us. */
 static const int faults[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS };
 
-/* sigaddset(3) refuses what the C library keeps to itself. The kernel's set is bits, signal 1 the first. */
-static void
-add(sigset_t *set, int signo)
-{
-	const int bits = 8 * (int)sizeof(unsigned long);
-	unsigned long *words = (unsigned long *)set;
-
-	words[(signo - 1) / bits] |= 1UL << (signo - 1) % bits;
-}
-
 static void
 waiting_set(sigset_t *set)
 {
 	sigfillset(set);
-	add(set, RT_FIRST);
+	sigmask_add(set, RT_FIRST);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		sigdelset(set, faults[i]);
 }
@@ -84,7 +76,7 @@ signals_take(struct signal_state *saved)
 			sigaddset(&saved->ignored, signo);
 	}
 	waiting_set(&waiting);
-	if (sigprocmask(SIG_SETMASK, &waiting, &saved->mask) == -1 ||
+	if (sigmask_change(SIG_SETMASK, &waiting, &saved->mask) == -1 ||
 	    sigaction(SIGCHLD, &standard, &saved->child) == -1 || sigaction(SIGPIPE, &ignore, &saved->pipe) == -1)
 		return -1;
 	return 0;
@@ -104,7 +96,7 @@ signals_restore(const struct signal_state *saved)
 {
 	sigaction(SIGCHLD, &saved->child, NULL);
 	sigaction(SIGPIPE, &saved->pipe, NULL);
-	sigprocmask(SIG_SETMASK, &saved->mask, NULL);
+	(void)sigmask_change(SIG_SETMASK, &saved->mask, NULL);
 }
 
 bool

@@ -1,6 +1,7 @@
 #include "etcdlocker/password.h"
 
 #include "base/secret.h"
+#include "base/sigmask.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,7 @@ ask(int terminal, const char *user, char *line, size_t size)
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < INTERRUPTING; i++)
 		sigaddset(&blocked, interrupting[i]);
-	sigprocmask(SIG_BLOCK, &blocked, &open);
+	(void)sigmask_change(SIG_BLOCK, &blocked, &open);
 	for (size_t i = 0; i < INTERRUPTING; i++)
 		sigaction(interrupting[i], &note, &before[i]);
 	if (tcgetattr(terminal, &shown) == 0) {
@@ -74,7 +75,7 @@ ask(int terminal, const char *user, char *line, size_t size)
 	}
 	for (size_t i = 0; i < INTERRUPTING; i++)
 		sigaction(interrupting[i], &before[i], NULL);
-	sigprocmask(SIG_SETMASK, &open, NULL);
+	(void)sigmask_change(SIG_SETMASK, &open, NULL);
 	return len;
 }
 

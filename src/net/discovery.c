@@ -1,5 +1,7 @@
 #include "net/discovery.h"
 
+#include "base/sigmask.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -85,13 +87,9 @@ start_thread(struct job *job)
 	int error;
 
 	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
+	(void)sigmask_change(SIG_BLOCK, &all, &before);
 	error = pthread_create(&thread, NULL, look, job);
-	/* What musl keeps to itself is not in BEFORE, and stays as it is. */
-	for (int signo = 1; signo < NSIG; signo++)
-		if (sigismember(&before, signo) == 1)
-			sigdelset(&all, signo);
-	pthread_sigmask(SIG_UNBLOCK, &all, NULL);
+	(void)sigmask_change(SIG_SETMASK, &before, NULL);
 	if (error == 0)
 		pthread_detach(thread);
 	return error;

@@ -32,6 +32,9 @@ compare('with signals blocked and ignored', before => sub {
     $SIG{$_} = 'IGNORE' for qw(PIPE CHLD HUP USR1);
     POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(POSIX::SIGUSR2(), POSIX::SIGTERM()));
 });
+# musl keeps RTMIN to itself.
+compare('with RTMIN ignored', before => sub { $SIG{RTMIN} = 'IGNORE' });
+compare('with RTMIN blocked', before => sub { POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(34, 64)) });
 compare('with our names in the environment', env => { ETCD_LOCK_ID => 'x', FOO => 'bar' });
 
 {
