@@ -90,6 +90,8 @@ sub alive {
 
 sub children_of {
     my ($parent) = @_;
+    # Whoever was not found has none.
+    return if !defined $parent;
     my @found;
     for my $stat (glob '/proc/[0-9]*/stat') {
         my ($pid, $ppid) = slurp($stat) =~ /^(\d+) .*\) \S (\d+)/s or next;
