@@ -62,6 +62,16 @@ waiting_set(sigset_t *set)
 		sigdelset(set, faults[i]);
 }
 
+/* The mask that we were started with. OpenSSL has a constructor on arm64 that saves and restores it, and so, with musl,
+ * takes RTMIN out of it: this one comes before. */
+static sigset_t inherited;
+
+__attribute__((constructor(101))) static void
+note_inherited(void)
+{
+	(void)sigmask_change(SIG_BLOCK, NULL, &inherited);
+}
+
 int
 signals_take(struct signal_state *saved)
 {
@@ -79,6 +89,8 @@ signals_take(struct signal_state *saved)
 	if (sigmask_change(SIG_SETMASK, &waiting, &saved->mask) == -1 ||
 	    sigaction(SIGCHLD, &standard, &saved->child) == -1 || sigaction(SIGPIPE, &ignore, &saved->pipe) == -1)
 		return -1;
+	if (sigismember(&inherited, RT_FIRST) == 1)
+		sigmask_add(&saved->mask, RT_FIRST);
 	return 0;
 }
 
