@@ -191,12 +191,15 @@ request_finish(struct http_request *request, CURLcode code)
 			return;
 		avoid_used(request);
 	}
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		tls_distrusted(&request->http->tls);
 	if (code != CURLE_OK) {
 		long request_size = 0;
 
 		curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &request_size);
 		response.sent = request_size > 0;
 		response.closed = code == CURLE_GOT_NOTHING;
+		response.too_long = request->overflow == EMSGSIZE;
 		/* As libcurl calls what has no status line. */
 		response.not_http = code == CURLE_UNSUPPORTED_PROTOCOL;
 		describe_failure(request, code, failure, sizeof(failure));
@@ -457,7 +460,10 @@ http_new(struct loop *loop, const struct tls *tls)
 	http->multi = curl_multi_init();
 	http->headers = http_headers_with(NULL, "Content-Type: application/json");
 	http->leader_headers = http_headers_with(http->headers, "Grpc-Metadata-Hasleader: true");
-	if ((tls != NULL && tls_copy(&http->tls, tls) == -1) || http->multi == NULL || http->headers == NULL ||
+	http->share = curl_share_init();
+	if (http->share != NULL)
+		(void)curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+	if (tls_begin(&http->tls, tls) == -1 || http->multi == NULL || http->headers == NULL ||
 	    http->leader_headers == NULL) {
 		http_free(http);
 		return NULL;
@@ -493,7 +499,8 @@ http_free(struct http *http)
 	timer_disarm(http->loop, &http->timer);
 	curl_slist_free_all(http->headers);
 	curl_slist_free_all(http->leader_headers);
-	tls_free(&http->tls);
+	(void)curl_share_cleanup(http->share);
+	tls_end(&http->tls);
 	if (loop_is_ours(http->loop))
 		curl_global_cleanup();
 	free(http);

@@ -20,6 +20,7 @@ struct http_response {
 	const char *error; /* why no answer came, or NULL: the rest is valid. Ends with a system's text */
 	bool sent;         /* with an error: the server might have got the request all the same */
 	bool not_http;     /* with an error: what came is no HTTP/1 */
+	bool too_long;     /* with an error: the answer has more than max_body */
 	bool closed;       /* with an error: the server has closed the connection instead of an answer */
 	long status;       /* HTTP status, 100 to 999 */
 	const char *body;  /* NUL-terminated; empty for a stream, whose bytes went to on_data */

@@ -141,6 +141,8 @@ request_set_options(struct http_request *request)
 		if (code != CURLE_OK && request->refused_option == NULL) \
 			request->refused_option = #option; \
 	} while (0)
+	if (http->share != NULL)
+		SET(CURLOPT_SHARE, http->share);
 	SET(CURLOPT_PRIVATE, request);
 	SET(CURLOPT_URL, request->url);
 	if (request->unix_socket != NULL)

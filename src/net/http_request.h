@@ -19,7 +19,8 @@ TAILQ_HEAD(http_requests, http_request);
 struct http {
 	struct loop *loop;
 	CURLM *multi;
-	struct tls tls;
+	struct tls_user tls;
+	CURLSH *share;              /* sessions of TLS; NULL: nothing is shared */
 	struct timer timer;         /* libcurl's one timer */
 	struct curl_slist *headers; /* of every request */
 	struct curl_slist *leader_headers;

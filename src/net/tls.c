@@ -1,5 +1,8 @@
 #include "net/tls.h"
 
+#include "base/clock.h"
+#include "base/strbuf.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,8 +47,7 @@ tls_is_set(const struct tls *tls)
 	return tls->cacert != NULL || tls->cert != NULL || tls->server_name != NULL || tls->insecure;
 }
 
-/* The file of the authorities that the system trusts, where it is not where this libcurl looks for it, which was built
- * for another system; else NULL. */
+/* The file of the authorities that the system trusts; NULL where there is none that we know of. */
 static const char *
 find_bundle(void)
 {
@@ -56,7 +58,8 @@ find_bundle(void)
 	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
 
 	if (built_in == NULL || access(built_in, R_OK) == 0)
-		return NULL;
+		return built_in;
+	/* This libcurl was built for another system. */
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 		if (access(usual[i], R_OK) == 0)
 			return usual[i];
@@ -73,49 +76,152 @@ named(const char *variable)
 	return value == NULL || value[0] == '\0' ? NULL : value;
 }
 
-static CURLcode
-apply_authorities(const struct tls *tls, CURL *easy)
+/* --- files that change --- */
+
+/* The kernel's clock for files goes by ticks of up to 10 ms: within one a file can be written again without a trace. */
+#define TICKS (20 * NSEC_PER_MSEC)
+
+static bool
+is_same(const struct stat *a, const struct stat *b)
 {
-	const char *file = tls->cacert != NULL ? tls->cacert : named("SSL_CERT_FILE");
-	const char *directory = tls->cacert != NULL ? NULL : named("SSL_CERT_DIR");
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	    memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0 &&
+	    memcmp(&a->st_mtim, &b->st_mtim, sizeof(a->st_mtim)) == 0;
+}
+
+static void
+look_at_files(struct tls_user *user)
+{
+	const char *const paths[TLS_FILES] = { user->authorities, user->set.cert, user->set.cert_key };
+	bool changed = false;
+
+	for (size_t i = 0; i < TLS_FILES; i++) {
+		struct stat now = { 0 };
+
+		if (paths[i] == NULL)
+			continue;
+		(void)stat(paths[i], &now);
+		changed = changed || !is_same(&now, &user->seen[i]);
+		user->seen[i] = now;
+	}
+	if (changed)
+		user->changed = clock_now();
+	if (user->changed != 0 && clock_now() - user->changed < TICKS)
+		user->spelling++;
+}
+
+/* --- who speaks it --- */
+
+static void
+choose_authorities(struct tls_user *user, bool *good)
+{
+	const char *file = user->set.cacert != NULL ? user->set.cacert : named("SSL_CERT_FILE");
+	const char *directory = user->set.cacert != NULL ? NULL : named("SSL_CERT_DIR");
+
+	user->of_system = file == NULL && directory == NULL;
+	if (user->of_system)
+		file = find_bundle();
+	user->authorities = copy(file, good);
+	user->directory = copy(directory, good);
+}
+
+int
+tls_begin(struct tls_user *user, const struct tls *tls)
+{
+	bool good = true;
+
+	*user = (struct tls_user){ 0 };
+	if (tls != NULL)
+		good = tls_copy(&user->set, tls) == 0;
+	choose_authorities(user, &good);
+	look_at_files(user);
+	user->spelling = 0;
+	user->changed = 0;
+	return good ? 0 : -1;
+}
+
+void
+tls_end(struct tls_user *user)
+{
+	tls_free(&user->set);
+	free(user->authorities);
+	free(user->directory);
+}
+
+void
+tls_distrusted(struct tls_user *user)
+{
+	user->everywhere = user->of_system;
+}
+
+/* --- what libcurl is told --- */
+
+/* libcurl goes by the names of files where it asks whether a session, a connection or the authorities that it has read
+ * are those of a request: so a file that has changed gets another name, /./a/b for /a/b, and nothing old is used again.
+ * One after the other, for the oldest are forgotten by then. */
+static CURLcode
+set_file(const struct tls_user *user, CURL *easy, CURLoption option, const char *path)
+{
+	static const char dots[] = "././././././././././././././././";
+	const int most = (int)(sizeof(dots) - 1) / 2, length = 2 * (int)(user->spelling % (unsigned)(most + 1));
+	bool absolute = path[0] == '/';
+	char *name = str_printf("%s%.*s%s", absolute ? "/" : "", length, dots, path + absolute);
+	CURLcode code = name == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(easy, option, name);
+
+	free(name);
+	return code;
+}
+
+static CURLcode
+apply_authorities(const struct tls_user *user, CURL *easy)
+{
 	CURLcode code = CURLE_OK;
 
-	if (file == NULL && directory == NULL) {
-		file = find_bundle();
-		return file == NULL ? CURLE_OK : curl_easy_setopt(easy, CURLOPT_CAINFO, file);
-	}
-	if (file != NULL)
-		code = curl_easy_setopt(easy, CURLOPT_CAINFO, file);
-	/* These and no others: the directory of the system's would be asked as well. */
+	if (user->authorities == NULL && user->directory == NULL)
+		return CURLE_OK;
+	if (user->authorities != NULL)
+		code = set_file(user, easy, CURLOPT_CAINFO, user->authorities);
+	/* Libcurl has the system's in mind where it is told none. */
+	if (code == CURLE_OK && !user->everywhere)
+		code = curl_easy_setopt(easy, CURLOPT_CAPATH, user->directory);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* As long as the name is the same; what cannot keep them refuses the option. */
+	(void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, -1L);
+#endif
+	return code;
+}
+
+static CURLcode
+apply_certificate(const struct tls_user *user, CURL *easy)
+{
+	const struct tls *set = &user->set;
+	CURLcode code;
+
+	if (set->cert == NULL)
+		return CURLE_OK;
+	code = set_file(user, easy, CURLOPT_SSLCERT, set->cert);
 	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_CAPATH, directory);
+		code = set_file(user, easy, CURLOPT_SSLKEY, set->cert_key != NULL ? set->cert_key : set->cert);
+	/* OpenSSL would ask for an encrypted key's on the terminal, and everything would wait for that. */
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
 	return code;
 }
 
 CURLcode
-tls_apply(const struct tls *tls, CURL *easy)
+tls_apply(struct tls_user *user, CURL *easy)
 {
-	CURLcode code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
+	bool insecure = user->set.insecure;
+	CURLcode code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, insecure ? 0L : 1L);
 
+	look_at_files(user);
 	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->insecure ? 0L : 2L);
+		code = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, insecure ? 0L : 2L);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (code == CURLE_OK)
-		code = apply_authorities(tls, easy);
-	if (code == CURLE_OK && tls->cert != NULL)
-		code = curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert);
-	if (code == CURLE_OK && tls->cert != NULL)
-		code = curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->cert_key != NULL ? tls->cert_key : tls->cert);
-	/* OpenSSL would ask for an encrypted key's on the terminal, and everything would wait for that. */
-	if (code == CURLE_OK && tls->cert != NULL)
-		code = curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
-	/* A session that is resumed would go on with the certificate that was there when it began. */
+		code = apply_authorities(user, easy);
 	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-#if LIBCURL_VERSION_NUM >= 0x075700
-	/* And so would authorities that were read hours ago; what cannot keep them refuses the option. */
-	(void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-#endif
+		code = apply_certificate(user, easy);
 	return code;
 }

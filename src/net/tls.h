@@ -1,10 +1,13 @@
-/* How https is spoken: the files are PEM, as etcdctl has them, and are read again for each new connection, so that
- * those that are renewed on disk are taken up. */
+/* How https is spoken: the files are PEM, as etcdctl has them, and are read again once they have changed, so that those
+ * that are renewed on disk are taken up by the next connection. */
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
+#include "base/clock.h"
+
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 struct tls {
 	char *cacert; /* who might have signed the servers' certificates; NULL: those of SSL_CERT_FILE and SSL_CERT_DIR,
@@ -20,8 +23,32 @@ __attribute__((warn_unused_result)) int tls_copy(struct tls *to, const struct tl
 
 void tls_free(struct tls *tls);
 
-/* Have EASY speak TLS like that; TLS must last as long as it. */
-__attribute__((warn_unused_result)) CURLcode tls_apply(const struct tls *tls, CURL *easy);
+#define TLS_FILES 3
+
+/* One who speaks it: what is set, and the files as they were when they were looked at last. */
+struct tls_user {
+	struct tls set;
+	char *authorities, *directory; /* a file and a directory; NULL: none. No file either: those of libcurl */
+	bool of_system;                /* they are whom the system trusts: it has a directory as well, */
+	bool everywhere;               /* and that is to be asked, too */
+	struct stat seen[TLS_FILES];
+	nsec changed;      /* when one was last found changed; 0: never */
+	unsigned spelling; /* of the files' names: another one when a file has changed */
+};
+
+/* Begin with a copy of TLS, NULL: nothing is set; which authorities count is decided here. 0, or -1 when memory is
+ * short. Free it in any case. */
+__attribute__((warn_unused_result)) int tls_begin(struct tls_user *user, const struct tls *tls);
+
+void tls_end(struct tls_user *user);
+
+/* Have EASY speak TLS like that; USER must last as long as it. */
+__attribute__((warn_unused_result)) CURLcode tls_apply(struct tls_user *user, CURL *easy);
+
+/* Libcurl does not trust who has signed a server's certificate: from now on the system's directory is asked as well.
+ * (libcurl remembers what it has read of a file, and reads it anew for each connection where it has a directory, too.)
+ */
+void tls_distrusted(struct tls_user *user);
 
 /* True where something was set that is only about TLS: who sets it wants it spoken. */
 bool tls_is_set(const struct tls *tls);

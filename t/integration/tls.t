@@ -6,6 +6,7 @@ use Etcdlocker::Terminal;
 use Etcdlocker::Test;
 use IO::Socket::INET;
 use MIME::Base64;
+use POSIX ();
 use Test::More;
 
 etcd_need();
@@ -32,6 +33,40 @@ sub refused {
 
 # How often OWNER has renewed its lease by now.
 sub renewed { my ($owner) = @_; my $count = () = slurp($owner->{err}) =~ /renewed/g; return $count }
+
+# --- the files, which are read when they have changed ---
+
+# inotify(7), x86-64's and arm64's numbers: how often FILE is opened from now on, by a function that tells.
+sub opens_of {
+    my ($file) = @_;
+    my ($init, $add) = (POSIX::uname())[4] eq 'x86_64' ? (294, 254) : (26, 27);
+    my $fd = syscall $init, 04000; # IN_NONBLOCK
+    die "inotify: $!" if $fd == -1 || syscall($add, $fd, "$file\0", 0x20) == -1; # IN_OPEN
+    open my $events, '<&=', $fd or die $!;
+    my $count = 0;
+    # Each event of a file has 16 bytes.
+    return sub { while (my $got = sysread $events, my $bytes, 4096) { $count += $got / 16 } return $count };
+}
+
+{
+    my $etcd = etcd_start(secure => 1, arguments => \@mutual);
+    my $file = "$dir/opened.crt";
+    spew($file, slurp("$ca.crt"));
+    wait_until(sub { (stat $file)[10] < time - 1 }, 5, 'the file to be no new one');
+    my $opens = opens_of($file);
+    my $owner = start([$locker, '-v', '-e', $etcd->{endpoint}, '--cacert', $file, '--cert', "$client.crt", '--cert-key', "$client.key", '-k', $key, '-t', 5, '--', 'sleep', '1000']);
+    ok wait_until(sub { renewed($owner) > 1 }, 10), 'held for some time, with two connections';
+    is $opens->(), 1, 'its authorities were read once';
+    my $other = authority_new('another');
+    spew("$file.new", slurp("$other.crt"));
+    rename "$file.new", $file or die;
+    wait_until(sub { (stat $file)[10] < time - 1 }, 5, 'the file to be no new one');
+    etcd_stop($etcd);
+    my $again = etcd_start(secure => 1, arguments => \@mutual, %$etcd{qw(port peer data)});
+    ok wait_until(sub { slurp($owner->{err}) =~ /certificate/ }, 20), 'an authority that was taken out is noticed by the next connection';
+    is finish($owner, 20), 2, 'and the lock is lost';
+    etcd_stop($again);
+}
 
 # --- TLS alone ---
 
