@@ -483,9 +483,9 @@ with_v3(void)
 }
 
 /* Places in the list. */
-#define TOKENS 10
-#define DELETE 11
-#define CUT_HOST 16
+#define TOKENS 11
+#define DELETE 12
+#define CUT_HOST 17
 
 const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "member crashes", AIM_ETCD, GENTLE, crash, start_again, NULL },
@@ -498,6 +498,7 @@ const struct kind fault_kinds[FAULT_KINDS] = {
 	{ "slow disk", AIM_ETCD, ROUGH, slow_disk, fast_disk, NULL },
 	{ "compaction", AIM_ETCD, GENTLE, compact, NULL, NULL },
 	{ "out of space", AIM_ETCD, GENTLE, fill, make_room, with_v3 },
+	{ "somebody's data", AIM_ETCD, GENTLE, outside_clutter, NULL, with_v3 },
 	[TOKENS] = { "tokens die", AIM_ETCD, GENTLE, forget_tokens, NULL, with_tokens },
 	[DELETE] = { "key deleted", AIM_ETCD, ROUGH, outside_delete, NULL, deletes },
 	{ "restored", AIM_ETCD, ROUGH, outside_restore, NULL, restores },

@@ -33,7 +33,7 @@ struct kind {
 	bool (*possible)(void);           /* NULL: always */
 };
 
-#define FAULT_KINDS 34
+#define FAULT_KINDS 35
 extern const struct kind fault_kinds[FAULT_KINDS];
 
 /* Some of them: a host is cut off from all members, its lines come and go, etcd is full after an answer was lost,

@@ -1,9 +1,15 @@
 /* What others do to the store: who deletes or writes a key that is not its own, and who restores an older copy. */
 #include "outside.h"
 
+#include "base/base64.h"
+#include "base/strbuf.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What is below it is nobody's place in a queue. */
+#define DATA "/data/"
 
 /* Who has waited longest is told to end. */
 static void
@@ -33,7 +39,7 @@ some_key(const struct fault *fault)
 
 	TAILQ_FOREACH(key, &cluster_state.store.keys, link)
 	{
-		if (store_now(key) == NULL)
+		if (store_now(key) == NULL || strstr(key->name, DATA) != NULL)
 			continue;
 		if (page != NULL && page->create_revision != 0 && strcmp(page->owner_key, key->name) == 0)
 			return key;
@@ -86,6 +92,35 @@ outside_delete(struct fault *fault)
 	    ? json_pack("{s[{s{ss}}]}", "success", "request_delete_range", "key", key->name64)
 	    : json_pack("{s[{s{ss ss}}]}", "success", "request_put", "key", key->name64, "value", "b3RoZXI=");
 	raft_submit(NULL, cluster_state.leader, "/v3/kv/txn", request);
+}
+
+static json_t *
+put_of_data(const struct fault *fault, int number)
+{
+	char *name = str_printf("%s" DATA "%d.%d", fault->slot->key, (int)(fault->number % 1000), number);
+	char *name64 = name == NULL ? NULL : base64_encode(name, strlen(name));
+	json_t *put = json_pack("{s{ss ss}}", "request_put", "key", name64, "value", "ZGF0YQ==");
+
+	free(name);
+	free(name64);
+	return put;
+}
+
+void
+outside_clutter(struct fault *fault)
+{
+	const bool at_once = one_in(2);
+	json_t *puts = json_array();
+
+	for (int i = 0; i < 40 && cluster_state.leader != -1; i++) {
+		json_array_append_new(puts, put_of_data(fault, i));
+		if (at_once && i < 39)
+			continue;
+		raft_submit(
+		    NULL, cluster_state.leader, "/v3/kv/txn", json_pack("{so}", "success", json_deep_copy(puts)));
+		json_array_clear(puts);
+	}
+	json_decref(puts);
 }
 
 void
