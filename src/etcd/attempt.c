@@ -16,7 +16,7 @@ classify(const struct attempt *attempt, const struct http_response *response, st
 	verdict->not_http = response->not_http;
 	verdict->status = response->error == NULL ? response->status : 0;
 	if (response->error != NULL) {
-		verdict->kind = VERDICT_NO_ANSWER;
+		verdict->kind = response->too_long ? VERDICT_TOO_LONG : VERDICT_NO_ANSWER;
 		snprintf(verdict->text, sizeof(verdict->text), "%s", response->error);
 	} else if (attempt->on_data != NULL) {
 		verdict->kind = VERDICT_TRANSIENT;

@@ -11,7 +11,7 @@
 
 #define CALL_TEXT 512
 
-/* The longest answer that is read: a queue of some 20,000 contenders. */
+/* The longest answer that is read. */
 #define CALL_MAX_BODY ((size_t)4 << 20)
 
 /* What the owner says of an answer. */

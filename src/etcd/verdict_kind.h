@@ -10,6 +10,7 @@ enum verdict_kind {
 	VERDICT_NOT_ETCD,        /* no etcd with the API that was spoken to */
 	VERDICT_REFUSED,         /* etcd means it */
 	VERDICT_UNAUTHENTICATED, /* so does this, to whoever asks */
+	VERDICT_TOO_LONG,        /* an answer came, and was not read: it is longer than what is taken */
 	/* v3 alone */
 	VERDICT_NO_SPACE,     /* etcd is full: it takes no lease and no put, but keepalives and deletes */
 	VERDICT_NO_AUTH,      /* it has no users, says the answer to an authentication */

@@ -22,45 +22,64 @@ name_of(const struct etcdlock_contender *contender, char name[NAME])
 	return strlen(name);
 }
 
+/* The longest description: of some millions of contenders. */
+#define TEXT_MAX ((size_t)1 << 30)
+
+/* Appends LINE, which it takes, and which may be NULL. False where memory is short. */
+static bool
+append_line(struct strbuf *text, char *line)
+{
+	bool good = line != NULL && strbuf_append(text, line, strlen(line), TEXT_MAX) == 0;
+
+	free(line);
+	return good;
+}
+
+static char *
+contender_line(const struct etcdlock_contender *contender, size_t rank, size_t width, bool left)
+{
+	char number[24], time_left[32] = "", name[NAME];
+
+	if (contender->no_lease)
+		snprintf(time_left, sizeof(time_left), "  no lease *");
+	snprintf(number, sizeof(number), rank == 0 ? "holder" : "%zu", rank);
+	if (left && contender->left_ms >= 0)
+		snprintf(time_left, sizeof(time_left), "  %" PRId64 "s left", contender->left_ms / 1000);
+	name_of(contender, name);
+	return str_printf(
+	    "  %-6s  %-*s  since revision %" PRId64 "%s\n", number, (int)width, name, contender->revision, time_left);
+}
+
 char *
 status_text(const char *key, const struct etcdlock_contender *queue, size_t count, bool left)
 {
-	char *shown = strdup(key), *text = NULL, *longer;
+	struct strbuf text = { 0 };
+	char *shown = strdup(key), name[NAME];
 	const char *stray = NULL;
-	char name[NAME];
 	size_t width = 0, len;
+	bool good = shown != NULL;
 
-	if (shown != NULL) {
+	if (good) {
 		log_printable(shown);
-		text = str_printf("%s is %s\n", shown, count > 0 ? "held" : "free");
+		good = append_line(&text, str_printf("%s is %s\n", shown, count > 0 ? "held" : "free"));
 	}
 	free(shown);
 	for (size_t i = 0; i < count; i++)
 		if ((len = name_of(&queue[i], name)) > width)
 			width = len;
-	for (size_t i = 0; text != NULL && i < count; i++) {
-		char rank[24], time_left[32] = "";
-
-		if (queue[i].no_lease)
-			snprintf(time_left, sizeof(time_left), "  no lease *");
-		snprintf(rank, sizeof(rank), i == 0 ? "holder" : "%zu", i);
-		if (left && queue[i].left_ms >= 0)
-			snprintf(time_left, sizeof(time_left), "  %" PRId64 "s left", queue[i].left_ms / 1000);
-		name_of(&queue[i], name);
-		longer = str_printf("%s  %-6s  %-*s  since revision %" PRId64 "%s\n", text, rank, (int)width, name,
-		    queue[i].revision, time_left);
-		free(text);
-		text = longer;
+	for (size_t i = 0; good && i < count; i++) {
+		good = append_line(&text, contender_line(&queue[i], i, width, left));
 		stray = stray == NULL && queue[i].no_lease ? queue[i].key : stray;
 	}
-	if (text == NULL || stray == NULL)
-		return text;
-	longer =
-	    str_printf("%s* No lock's client has made %s, and it never goes by itself. If it is somebody's data, use "
-		       "another key for the lock, else: etcdctl del %s\n",
-		text, stray, stray);
-	free(text);
-	return longer;
+	if (good && stray != NULL)
+		good = append_line(&text,
+		    str_printf(
+			"* No lock's client has made %s, and it never goes by itself. If it is somebody's data, use "
+			"another key for the lock, else: etcdctl del %s\n",
+			stray, stray));
+	if (!good)
+		strbuf_free(&text);
+	return text.data;
 }
 
 /* Sets NAME of OBJECT to TEXT; where that is no UTF-8, which JSON wants, to what can be shown of it, and NAME_base64 to

@@ -1,5 +1,6 @@
 #include "etcdlocker/waiting.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,14 +18,14 @@ waiting_say(const struct setup *setup, const struct etcdlock *lock, bool *said)
 {
 	const struct options *options = setup->options;
 	const char *holder = etcdlock_holder(lock);
-	long ahead = etcdlock_ahead(lock);
+	char by[256] = "at least";
 
-	if (holder[0] == '\0')
-		holder = "a client without an id";
+	if (etcdlock_ahead_is_exact(lock))
+		snprintf(by, sizeof(by), "held by %.200s,", holder[0] == '\0' ? "a client without an id" : holder);
 	(void)service_status(
-	    setup->service, "", "waiting for %.200s: held by %.200s, %ld ahead of us", options->key, holder, ahead);
+	    setup->service, "", "waiting for %.200s: %s %ld ahead of us", options->key, by, etcdlock_ahead(lock));
 	if (etcdlock_config_ms(options->config, "wait") == 0 || (*said && !options->verbose && !isatty(STDERR_FILENO)))
 		return;
 	*said = true;
-	log_msg(setup->log, LEVEL_NOTICE, "waiting for %s: held by %s, %ld ahead of us", options->key, holder, ahead);
+	log_msg(setup->log, LEVEL_NOTICE, "waiting for %s: %s %ld ahead of us", options->key, by, etcdlock_ahead(lock));
 }

@@ -40,6 +40,7 @@ goal_is_persistent(enum goal goal)
 /* Our place in the queue, as one linearizable read showed it. */
 struct place {
 	long ahead;             /* contenders ahead of us whose release was not announced */
+	bool far;               /* there might be more than these, and who holds the lock was not read */
 	char *holder;           /* the first one's id, or NULL */
 	char *holder_key;       /* its own in etcd, or NULL */
 	int64_t revision;       /* of the store at that read */

@@ -90,8 +90,8 @@ typedef void (*etcdlock_event_fn)(struct etcdlock *lock, enum etcdlock_event eve
  *   api              v3, or v2: that of etcd-lock 1.x; see etcdlocker(1)
  *   cacert           a file (PEM) of those whose signature on etcd's certificates counts; those that the system trusts.
  *                    With this, cert or tls-server-name, endpoints without a scheme are https
- *   cert, cert-key   files (PEM) of our certificate and its key; without cert-key it is in the file of cert. All files
- *                    are read again for each connection
+ *   cert, cert-key   files (PEM) of our certificate and its key; without cert-key it is in the file of cert. Files
+ *                    that have changed are read again for the next connection
  *   tls-server-name  the name in etcd's certificates; each endpoint's host
  *   insecure-skip-verify  yes: etcd's certificates are not checked; no
  *   user             NAME or NAME:PASSWORD, who we are to etcd; nobody
@@ -252,10 +252,14 @@ int64_t etcdlock_revision(const struct etcdlock *lock);
 const char *etcdlock_owner_key(const struct etcdlock *lock);
 int64_t etcdlock_create_revision(const struct etcdlock *lock);
 
-/* The holder's id as last seen, "" where it gave none (etcdctl), and how many are ahead of us, the holder
- * included; -1: not known. */
+/* The holder's id as last seen, "" where it gave none (etcdctl) or is not known, and how many were ahead of us then,
+ * the holder included; -1: not known. */
 const char *etcdlock_holder(const struct etcdlock *lock);
 long etcdlock_ahead(const struct etcdlock *lock);
+
+/* True where etcdlock_ahead() is the number. False: it is at least so many, and the holder is not known, for nobody
+ * reads a long queue to its end: more than 17 are ahead, or other keys are among them. */
+bool etcdlock_ahead_is_exact(const struct etcdlock *lock);
 
 /* That holder's own key in etcd, its etcdlock_owner_key(); NULL: not known. */
 const char *etcdlock_holder_key(const struct etcdlock *lock);

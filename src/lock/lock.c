@@ -72,9 +72,10 @@ note_queue(struct etcdlock *lock, struct place *place)
 	/* What was before we came we cannot know. */
 	if (joined)
 		lock->sole_since = 0;
-	else if (place->ahead != lock->ahead)
+	else if (place->ahead != lock->ahead || lock->far)
 		lock->sole_since = clock_now();
 	lock->ahead = place->ahead;
+	lock->far = place->far;
 	if (!news || place->ahead == 0)
 		return;
 	free(lock->holder);
@@ -124,13 +125,7 @@ on_placed(struct etcdlock *lock, struct report *report)
 {
 	struct place *place = &report->place;
 
-	if (lock_owned(lock)) {
-		/* An older key than the holder's cannot come: the store is not the one that we locked in. */
-		if (place->ahead > 0)
-			handle(lock, LOCK_OVERTAKEN, report);
-		return;
-	}
-	/* The place was given up meanwhile. */
+	/* The lock is ours, and our key is there; or the place was given up meanwhile. */
 	if (!is_acquiring(lock))
 		return;
 	timer_disarm(lock->client->session->loop, &lock->connect);
@@ -153,7 +148,8 @@ on_vanished(struct etcdlock *lock, const struct report *report)
 		return;
 	/* A mute predecessor says nothing of the contender ahead of it, whose delay must be over. */
 	if (report->how == VANISH_RELEASED ||
-	    (report->how == VANISH_MUTE && lock->ahead == 1 && clock_now() >= clock_add(lock->sole_since, delay))) {
+	    (report->how == VANISH_MUTE && lock->ahead == 1 && !lock->far &&
+		clock_now() >= clock_add(lock->sole_since, delay))) {
 		lock->succession = SUCCESSION_CLEAN;
 		timer_disarm(lock->client->session->loop, &lock->again);
 	}

@@ -67,6 +67,7 @@ do_begin(struct etcdlock *lock, const struct report *report)
 	lock->began = now;
 	lock->succession = SUCCESSION_NONE;
 	lock->ahead = -1;
+	lock->far = false;
 	backoff_reset(&lock->rejoin);
 	arm(lock, &lock->connect, now + timing->connect_ms * NSEC_PER_MSEC);
 	if (timing->wait_ms > 0)
@@ -161,6 +162,7 @@ do_acquire(struct etcdlock *lock, const struct report *report)
 	lock->expiring_said = lock->doubt_said = false;
 	lock->revision = report->place.revision;
 	lock->ahead = 0;
+	lock->far = false;
 	lock_count(lock, &report->place.term);
 	lock->ops->hold(lock->protocol);
 	lock_post(lock, ETCDLOCK_ACQUIRED);
@@ -221,9 +223,7 @@ do_lose(struct etcdlock *lock, const struct report *report)
 	if (report == NULL)
 		lock_say_not_renewed(lock);
 	else
-		lock_set_error(lock,
-		    strdup(report->kind == REPORT_PLACED ? "an older contender has appeared in the queue"
-							 : report_text(report)));
+		lock_set_error(lock, strdup(report_text(report)));
 	lock_stop_timers(lock);
 	stop_protocol(lock);
 	lock->contender.deadline = 0;

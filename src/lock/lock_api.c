@@ -273,6 +273,12 @@ etcdlock_ahead(const struct etcdlock *lock)
 	return lock->ahead;
 }
 
+bool
+etcdlock_ahead_is_exact(const struct etcdlock *lock)
+{
+	return !lock->far;
+}
+
 enum etcdlock_failure
 etcdlock_failure(const struct etcdlock *lock)
 {

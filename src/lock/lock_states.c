@@ -12,7 +12,6 @@ static const char *const event_names[LOCK_EVENTS] = {
 	[LOCK_FIRST] = "placed first",
 	[LOCK_FIRST_EARLY] = "placed first, lock delay not over",
 	[LOCK_FIRST_WORN] = "placed first, lease worn",
-	[LOCK_OVERTAKEN] = "an older contender appeared",
 	[LOCK_AHEAD_GONE] = "the one ahead gone",
 	[LOCK_KEY_GONE] = "own key gone",
 	[LOCK_RENEWED] = "renewed",
@@ -78,7 +77,7 @@ static const char *const action_names[LOCK_ACTIONS] = {
 	[LOCK_ASKED_FOR] = { STAY, LOCK_DO_RENEW }, [LOCK_REFRESH_DUE] = { STAY, LOCK_DO_RENEW }, \
 	[LOCK_NO_MEMORY] = { STAY, LOCK_DO_RENEW_SOON }, [LOCK_AGAIN] = { STAY, LOCK_DO_FOLLOW }, \
 	[LOCK_GIVEN_UP] = { ETCDLOCK_RELEASING, LOCK_DO_RELEASE }, [LOCK_RENEWED] = { ETCDLOCK_HELD, LOCK_DO_COUNT }, \
-	[LOCK_EXPOSED] = { STAY, LOCK_DO_SHORTEN }, [LOCK_OVERTAKEN] = { ETCDLOCK_LOST, LOCK_DO_LOSE }, \
+	[LOCK_EXPOSED] = { STAY, LOCK_DO_SHORTEN }, \
 	[LOCK_KEY_GONE] = { ETCDLOCK_LOST, LOCK_DO_LOSE }, [LOCK_EXPIRING] = { ETCDLOCK_DOUBTFUL, LOCK_DO_WARN }, \
 	[LOCK_EXPIRED] = { ETCDLOCK_LOST, LOCK_DO_LOSE }
 

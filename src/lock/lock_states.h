@@ -16,7 +16,6 @@ enum lock_event {
 	LOCK_FIRST,       /* nobody is ahead of us */
 	LOCK_FIRST_EARLY, /* the same, and the lock delay is not over */
 	LOCK_FIRST_WORN,  /* the same, and too little is left of the lease to start with */
-	LOCK_OVERTAKEN,   /* an older contender than the holder: the store is another one */
 	LOCK_AHEAD_GONE,  /* the one ahead of us has gone */
 	LOCK_KEY_GONE,    /* our own key is gone, or the store that it was in */
 	LOCK_RENEWED,     /* our key is on a later lease */

@@ -57,6 +57,7 @@ struct etcdlock {
 	int64_t revision;
 	char *holder, *holder_key; /* the first in the queue, when there was news of it */
 	long ahead;
+	bool far; /* there might be more than AHEAD, and HOLDER is not known */
 
 	struct timer refresh, doubt, expiring, expired, wait, connect, again, release;
 	struct backoff rejoin;

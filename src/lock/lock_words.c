@@ -91,8 +91,14 @@ lock_say_conflict(struct etcdlock *lock)
 {
 	const char *holder = lock->holder == NULL || lock->holder[0] == '\0' ? "a client without an id" : lock->holder;
 	char span[DURATION_TEXT];
-	char *what = lock->ahead == 0 ? why_not_yet(lock) : str_printf("held by %s", holder);
+	char *what;
 
+	if (lock->ahead == 0)
+		what = why_not_yet(lock);
+	else if (lock->far)
+		what = str_printf("at least %ld are ahead of us", lock->ahead);
+	else
+		what = str_printf("held by %s", holder);
 	if (lock->contender.timing.wait_ms > 0 && what != NULL) {
 		lock_set_error(lock,
 		    str_printf("%s, still after %s", what,

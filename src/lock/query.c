@@ -12,11 +12,18 @@
 
 #define TRY_LIMIT NSEC_PER_SEC
 
+/* What one request reads: of a queue that is short, all; else its keys, and then the values of those that count. */
+#define SHORT_QUEUE 128
+#define KEYS_AT_ONCE 1000
+#define VALUES_AT_ONCE 100
+
 /* What CALL is about: under way or, where it is not active, to be sent next. */
 enum query_step {
-	QUERY_QUEUE, /* v3: all contenders */
-	QUERY_LEASE, /* v3: what is left of the holder's lease */
-	QUERY_KEY,   /* v2: the key */
+	QUERY_QUEUE,  /* v3: all contenders, if they are few */
+	QUERY_KEYS,   /* v3: their keys, a page at a time */
+	QUERY_VALUES, /* v3: their values, some at a time */
+	QUERY_LEASE,  /* v3: what is left of the holder's lease */
+	QUERY_KEY,    /* v2: the key */
 	QUERY_OVER
 };
 
@@ -33,7 +40,10 @@ struct etcdlock_query {
 	int64_t limit_ms;
 	char trouble[CALL_TEXT + 128]; /* the last try that failed */
 	bool answered;                 /* and what was wrong was the answer */
-	struct v3_queue queue;         /* v3: without those that have released */
+	struct v3_queue queue;         /* v3 */
+	struct v3_queue keys;          /* v3: of a long queue, without values */
+	json_t *page;                  /* v3: the last one of these */
+	size_t valued;                 /* v3: how many of KEYS were asked for */
 	char *holder;                  /* v2 */
 	struct etcdlock_contender *contenders;
 	size_t count;
@@ -127,21 +137,68 @@ holders_lease(const struct etcdlock_query *query)
 	return 0;
 }
 
-static enum call_verdict
-on_queue(struct etcdlock_query *query, const json_t *answer, char text[CALL_TEXT])
+/* All of the queue is there. */
+static void
+on_whole_queue(struct etcdlock_query *query)
 {
-	const char *wrong = v3_decode_queue(answer, &query->names, false, &query->queue);
-
-	if (wrong != NULL) {
-		snprintf(text, CALL_TEXT, "an answer makes no sense: %s", wrong);
-		return CALL_RETRY;
-	}
+	v3_queue_sort(&query->queue);
 	if (!take_queue(query))
 		finish(query, "no memory for the queue");
 	else if (holders_lease(query) == 0)
 		finish(query, NULL);
 	else
 		query->step = QUERY_LEASE;
+}
+
+static void
+begin_pages(struct etcdlock_query *query)
+{
+	log_msg(&query->session->log, LEVEL_DEBUG, "a long queue, or much data in it: reading it in pages");
+	query->step = QUERY_KEYS;
+	task_post(query->session->loop, &query->advance);
+}
+
+/* PART, which it takes, has the next entries of the queue. */
+static void
+take_part(struct etcdlock_query *query, struct v3_queue *part, json_t *answer)
+{
+	struct v3_queue *to = query->step == QUERY_KEYS ? &query->keys : &query->queue;
+	const bool more = part->more;
+
+	if (v3_queue_add(to, part) == -1) {
+		v3_queue_free(part);
+		finish(query, "no memory for the queue");
+		return;
+	}
+	json_decref(query->page);
+	query->page = more ? json_incref(answer) : NULL;
+	if (query->step == QUERY_KEYS && !more)
+		query->step = QUERY_VALUES;
+	if (query->step == QUERY_VALUES && query->valued == query->keys.count)
+		on_whole_queue(query);
+}
+
+/* An answer that is one of many shows that etcd is there: the limit is for the next one. */
+static enum call_verdict
+on_queue(struct etcdlock_query *query, json_t *answer, char text[CALL_TEXT])
+{
+	struct v3_queue part;
+	const char *wrong = v3_decode_queue(answer, &query->names, query->step == QUERY_VALUES, &part);
+
+	if (wrong != NULL) {
+		snprintf(text, CALL_TEXT, "an answer makes no sense: %s", wrong);
+		return CALL_RETRY;
+	}
+	timer_arm(query->session->loop, &query->limit, clock_now() + query->limit_ms * NSEC_PER_MSEC);
+	if (query->step != QUERY_QUEUE) {
+		take_part(query, &part, answer);
+	} else if (part.more) {
+		v3_queue_free(&part);
+		begin_pages(query);
+	} else {
+		query->queue = part;
+		on_whole_queue(query);
+	}
 	task_post(query->session->loop, &query->advance);
 	return CALL_DONE;
 }
@@ -161,8 +218,12 @@ static enum call_verdict
 on_v3_answer(struct etcdlock_query *query, const struct verdict *verdict, char text[CALL_TEXT])
 {
 	if (verdict->kind == VERDICT_OK)
-		return query->step == QUERY_QUEUE ? on_queue(query, verdict->answer, text)
-						  : on_lease(query, verdict->answer);
+		return query->step == QUERY_LEASE ? on_lease(query, verdict->answer)
+						  : on_queue(query, verdict->answer, text);
+	if (verdict->kind == VERDICT_TOO_LONG && query->step == QUERY_QUEUE) {
+		begin_pages(query);
+		return CALL_DONE;
+	}
 	client_explain(query->session, query->key, text, CALL_TEXT);
 	/* Where the lease has gone meanwhile, no time is left of it. */
 	finish(query, query->step == QUERY_LEASE && verdict->kind != VERDICT_UNAUTHENTICATED ? NULL : text);
@@ -212,6 +273,16 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	return on_v3_answer(query, verdict, text);
 }
 
+static int
+ask_for_values(struct etcdlock_query *query)
+{
+	const struct v3_kv *first = query->keys.entries + query->valued;
+	size_t left = query->keys.count - query->valued, count = left < VALUES_AT_ONCE ? left : VALUES_AT_ONCE;
+
+	query->valued += count;
+	return call_start(&query->call, "/v3/kv/txn", v3_encode_gets(first, count), TRY_LIMIT);
+}
+
 /* Sends what STEP says. Nothing else is on the stack. */
 static void
 advance(void *arg)
@@ -221,7 +292,15 @@ advance(void *arg)
 
 	switch (query->step) {
 	case QUERY_QUEUE:
-		sent = call_start(&query->call, "/v3/kv/range", v3_encode_queue(&query->names), TRY_LIMIT);
+		sent = call_start(
+		    &query->call, "/v3/kv/range", v3_encode_list(&query->names, NULL, SHORT_QUEUE, true), TRY_LIMIT);
+		break;
+	case QUERY_KEYS:
+		sent = call_start(&query->call, "/v3/kv/range",
+		    v3_encode_list(&query->names, query->page, KEYS_AT_ONCE, false), TRY_LIMIT);
+		break;
+	case QUERY_VALUES:
+		sent = ask_for_values(query);
 		break;
 	case QUERY_LEASE:
 		sent = call_start(
@@ -284,6 +363,8 @@ etcdlock_query_free(struct etcdlock_query *query)
 	timer_disarm(query->session->loop, &query->limit);
 	loop_event_free(query->deliver);
 	v3_queue_free(&query->queue);
+	v3_queue_free(&query->keys);
+	json_decref(query->page);
 	v3_names_free(&query->names);
 	free(query->contenders);
 	free(query->holder);

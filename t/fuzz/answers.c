@@ -29,10 +29,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body[size] = '\0';
 	v3_classify(size % 2 ? 200 : 404, body, size, &answer, text);
 	if (answer != NULL) {
-		if (v3_decode_queue(answer, &names, false, &queue) == NULL)
-			v3_queue_free(&queue);
-		if (v3_decode_queue(answer, &names, true, &queue) == NULL)
-			v3_queue_free(&queue);
+		for (int txn = 0; txn < 2; txn++)
+			if (v3_decode_queue(answer, &names, txn, &queue) == NULL)
+				v3_queue_free(&queue);
 		(void)v3_decode_grant(answer, &grant);
 		(void)v3_decode_keepalive(answer, &ttl);
 		(void)v3_decode_time_left(answer, &ttl);

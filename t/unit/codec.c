@@ -1,4 +1,4 @@
-/* lock: the codecs of v3 and v2, tokens and the splitter of streams, on answers as etcd gives them and as it never
+/* etcd: the codecs of v3 and v2, tokens and the splitter of streams, on answers as etcd gives them and as it never
  * should. */
 #include "base/base64.h"
 #include "base/strbuf.h"
@@ -7,94 +7,11 @@
 #include "etcd/v2_codec.h"
 #include "lock/v3/v3_messages.h"
 
-#include "unit.h"
+#include "json.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct v3_names names;
-
-static int
-make_names(void **state)
-{
-	(void)state;
-	return v3_names_init(&names, "/lock", "owner-a", 0x1234);
-}
-
-static int
-free_names(void **state)
-{
-	(void)state;
-	v3_names_free(&names);
-	return 0;
-}
-
-static json_t *
-json(const char *text)
-{
-	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-
-	assert_non_null(object);
-	return object;
-}
-
-/* ENCODED must mean the same JSON as WANTED. Frees ENCODED. */
-static void
-assert_json(char *encoded, const char *wanted)
-{
-	json_t *a, *b = json(wanted);
-
-	assert_non_null(encoded);
-	a = json(encoded);
-	if (!json_equal(a, b))
-		fail_msg("%s is not %s", encoded, wanted);
-	json_decref(a);
-	json_decref(b);
-	free(encoded);
-}
-
-static void
-requests(void **state)
-{
-	(void)state;
-	assert_string_equal(names.key, "/lock/1234");
-	assert_json(v3_encode_grant(INT64_MAX, 60), "{\"ID\":\"9223372036854775807\",\"TTL\":\"60\"}");
-	assert_json(v3_encode_lease(4660), "{\"ID\":\"4660\"}");
-	assert_json(v3_encode_queue(&names),
-	    "{\"key\":\"L2xvY2sv\",\"range_end\":\"L2xvY2sw\",\"sort_order\":\"ASCEND\","
-	    "\"sort_target\":\"CREATE\"}");
-	assert_json(v3_encode_move(&names, 7, 4661),
-	    "{\"compare\":[{\"target\":\"MOD\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\",\"mod_revision\":\"7\"}],"
-	    "\"success\":[{\"request_put\":{\"key\":\"L2xvY2svMTIzNA==\",\"ignore_value\":true,\"lease\":\"4661\"}}],"
-	    "\"failure\":[{\"request_range\":{\"key\":\"L2xvY2svMTIzNA==\"}}]}");
-	assert_json(v3_encode_mark(&names, 5),
-	    "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\","
-	    "\"create_revision\":\"5\"}],\"success\":[{\"request_put\":{\"key\":\"L2xvY2svMTIzNA==\","
-	    "\"value\":\"AG93bmVyLWE=\",\"ignore_lease\":true}},{\"request_range\":"
-	    "{\"key\":\"L2xvY2sv\",\"range_end\":\"L2xvY2sw\",\"count_only\":true}}],\"failure\":[]}");
-	assert_json(v3_encode_delete(&names, 5),
-	    "{\"compare\":[{\"target\":\"CREATE\",\"result\":\"EQUAL\",\"key\":\"L2xvY2svMTIzNA==\","
-	    "\"create_revision\":\"5\"}],\"success\":[{\"request_delete_range\":{\"key\":\"L2xvY2svMTIzNA==\"}}],"
-	    "\"failure\":[]}");
-}
-
-static void
-join_request_is_guarded(void **state)
-{
-	char *text = v3_encode_join(&names, 4660);
-	json_t *txn = json(text), *compare = json_array_get(json_object_get(txn, "compare"), 0);
-
-	(void)state;
-	/* A misspelt guard would make it unconditional: etcd ignores fields that it does not know. */
-	assert_int_equal(json_object_size(txn), 3);
-	assert_string_equal(json_string_value(json_object_get(compare, "target")), "CREATE");
-	assert_string_equal(json_string_value(json_object_get(compare, "create_revision")), "0");
-	assert_int_equal(json_array_size(json_object_get(txn, "success")), 2);
-	assert_int_equal(json_array_size(json_object_get(txn, "failure")), 2);
-	json_decref(txn);
-	free(text);
-}
 
 static void
 watch_request(void **state)
@@ -109,71 +26,6 @@ watch_request(void **state)
 		assert_int_equal(json_is_true(json_object_get(create, "prev_kv")), before);
 		json_decref(object);
 		free(text);
-	}
-}
-
-#define KV(key, create, value) \
-	"{\"key\":\"" key "\",\"create_revision\":\"" create "\",\"mod_revision\":\"9\",\"value\":\"" value \
-	"\",\"lease\":\"4660\"}"
-
-static void
-queue_answer(void **state)
-{
-	/* /lock/12, /lock/x/34 (a nested name), /lock/1234, /lock/zz (no lease) */
-	json_t *answer = json("{\"header\":{\"revision\":\"20\"},\"kvs\":[" KV("L2xvY2svMTI=", "3", "AGE=") "," KV(
-	    "L2xvY2sveC8zNA==", "4", "YQ==") "," KV("L2xvY2svMTIzNA==", "5", "b3duZXItYQ==") "," KV("L2xvY2svenoh", "6",
-	    "") "],\"count\":\"4\"}");
-	struct v3_queue queue;
-
-	(void)state;
-	assert_null(v3_decode_queue(answer, &names, false, &queue));
-	assert_int_equal(queue.revision, 20);
-	assert_int_equal(queue.count, 2);
-	assert_string_equal(queue.entries[0].key, "/lock/12");
-	assert_true(v3_kv_released(&queue.entries[0]));
-	assert_false(v3_kv_released(&queue.entries[1]));
-	assert_int_equal(queue.entries[1].create_revision, 5);
-	assert_int_equal(queue.entries[1].lease, 4660);
-	v3_queue_free(&queue);
-	json_decref(answer);
-	answer = json("{\"header\":{\"revision\":\"20\"}}");
-	assert_null(v3_decode_queue(answer, &names, false, &queue));
-	assert_int_equal(queue.count, 0);
-	v3_queue_free(&queue);
-	json_decref(answer);
-}
-
-static void
-senseless_queues(void **state)
-{
-	static const char *const bad[] = {
-		"{}",
-		"{\"header\":{}}",
-		"{\"header\":{\"revision\":\"0\"}}",
-		"{\"header\":{\"revision\":\"-3\"}}",
-		"{\"header\":{\"revision\":\"9223372036854775808\"}}",
-		"{\"header\":{\"revision\":\"1.0\"}}",
-		"{\"header\":{\"revision\":\" 1\"}}",
-		"{\"header\":{\"revision\":true}}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":{}}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":[1]}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{}]}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{\"key\":\"L2xv*2sv\"}]}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":[{\"key\":1}]}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":[" KV("L2xvY2svMTI=", "5", "") "," KV(
-		    "L2xvY2svMTM=", "5", "") "]}",
-		"{\"header\":{\"revision\":\"1\"},\"kvs\":[" KV("L2xvY2svMTI=", "x", "") "]}",
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		json_t *answer = json(bad[i]);
-		struct v3_queue queue;
-
-		if (v3_decode_queue(answer, &names, false, &queue) == NULL)
-			fail_msg("accepted: %s", bad[i]);
-		assert_null(queue.entries);
-		json_decref(answer);
 	}
 }
 
@@ -203,33 +55,6 @@ grants_and_keepalives(void **state)
 	json_decref(answer);
 	answer = json("{\"ID\":\"4660\",\"TTL\":\"5\"}");
 	assert_non_null(v3_decode_keepalive(answer, &ttl));
-	json_decref(answer);
-}
-
-static void
-moves(void **state)
-{
-	struct v3_move move;
-	json_t *answer = json("{\"header\":{\"revision\":\"8\"},\"succeeded\":true,\"responses\":[{}]}");
-
-	(void)state;
-	assert_null(v3_decode_move(answer, &move));
-	assert_true(move.succeeded);
-	assert_int_equal(move.revision, 8);
-	json_decref(answer);
-	answer = json("{\"header\":{\"revision\":\"9\"},\"responses\":[{\"response_range\":{\"kvs\":[" KV(
-	    "L2xvY2svMTIzNA==", "5", "") "]}}]}");
-	assert_null(v3_decode_move(answer, &move));
-	assert_false(move.succeeded);
-	assert_int_equal(move.kv.mod_revision, 9);
-	v3_kv_free(&move.kv);
-	json_decref(answer);
-	answer = json("{\"header\":{\"revision\":\"8\"},\"responses\":[{\"response_range\":{}}]}");
-	assert_null(v3_decode_move(answer, &move));
-	assert_null(move.kv.key);
-	json_decref(answer);
-	answer = json("{\"header\":{\"revision\":\"8\"},\"succeeded\":\"true\",\"responses\":[]}");
-	assert_non_null(v3_decode_move(answer, &move));
 	json_decref(answer);
 }
 
@@ -559,13 +384,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(requests, make_names, free_names),
-		cmocka_unit_test_setup_teardown(join_request_is_guarded, make_names, free_names),
-		cmocka_unit_test_setup_teardown(watch_request, make_names, free_names),
-		cmocka_unit_test_setup_teardown(queue_answer, make_names, free_names),
-		cmocka_unit_test_setup_teardown(senseless_queues, make_names, free_names),
+		cmocka_unit_test(watch_request),
 		cmocka_unit_test(grants_and_keepalives),
-		cmocka_unit_test_setup_teardown(moves, make_names, free_names),
 		cmocka_unit_test(watch_messages),
 		cmocka_unit_test(watch_endings),
 		cmocka_unit_test(verdicts),

@@ -182,6 +182,12 @@ http_fail(struct http_request *request, const char *error, bool was_sent)
 }
 
 void
+http_answer_too_long(struct http_request *request)
+{
+	end(request, &(struct http_response){ .error = "too long", .sent = true, .too_long = true, .body = "" });
+}
+
+void
 http_stream(struct http_request *request, const char *bytes, ...)
 {
 	char text[4096];

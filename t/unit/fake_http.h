@@ -32,6 +32,9 @@ http_answer(struct http_request *request, long status, const char *body, ...);
 /* End it without one. SENT: the server may have got it. */
 void http_fail(struct http_request *request, const char *error, bool sent);
 
+/* End it with an answer that is longer than its owner takes. */
+void http_answer_too_long(struct http_request *request);
+
 /* Bytes of a stream. */
 __attribute__((format(printf, 2, 3))) void http_stream(struct http_request *request, const char *bytes, ...);
 

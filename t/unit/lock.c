@@ -352,17 +352,6 @@ a_lease_that_runs_out_warns_first(void **state)
 }
 
 static void
-an_older_key_is_a_loss(void **state)
-{
-	struct place second = place(1);
-
-	(void)state;
-	hold();
-	report_placed(&second);
-	assert_int_equal(etcdlock_state(lock), ETCDLOCK_LOST);
-}
-
-static void
 no_etcd_anywhere_is_said_at_once(void **state)
 {
 	(void)state;
@@ -419,7 +408,6 @@ main(void)
 		WITH_LOCK(a_shorter_lease_that_is_asked_for_counts_at_once),
 		WITH_LOCK(no_acquisition_after_the_deadline),
 		WITH_LOCK(the_faster_clock_counts),
-		WITH_LOCK(an_older_key_is_a_loss),
 		WITH_LOCK(no_etcd_anywhere_is_said_at_once),
 		WITH_LOCK(a_callback_may_free_the_lock),
 	};

@@ -132,6 +132,13 @@ etcdlock_ahead(const struct etcdlock *lock)
 	return 1;
 }
 
+bool
+etcdlock_ahead_is_exact(const struct etcdlock *lock)
+{
+	(void)lock;
+	return true;
+}
+
 enum etcdlock_failure
 etcdlock_failure(const struct etcdlock *lock)
 {

@@ -57,9 +57,9 @@ answer_grant(int revision)
 	answer_grant_of(revision, 60);
 }
 
-/* Our key is put at revision 5, behind AHEAD where that is not NULL. */
-void
-join_behind(const struct kv *ahead)
+/* Our key is put at revision 5, behind AHEAD where that is not NULL, and behind MORE. */
+static void
+join(const struct kv *ahead, bool more)
 {
 	char mine[256], theirs[256] = "";
 	struct kv kv;
@@ -75,9 +75,21 @@ join_behind(const struct kv *ahead)
 	if (ahead != NULL)
 		print_kv(theirs, sizeof(theirs), ahead);
 	http_answer(http_find("/v3/kv/txn"), 200,
-	    "{" HEADER
-	    ",\"succeeded\":true,\"responses\":[{\"response_put\":{}},{\"response_range\":{\"kvs\":[%s%s%s]}}]}",
-	    5, theirs, ahead == NULL ? "" : ",", mine);
+	    "{" HEADER ",\"succeeded\":true,\"responses\":[{\"response_put\":{}},{\"response_range\":{\"kvs\":[%s]}},"
+	    "{\"response_range\":{\"kvs\":[%s%s%s]%s}}]}",
+	    5, mine, mine, ahead == NULL ? "" : ",", theirs, more ? ",\"more\":true" : "");
+}
+
+void
+join_behind(const struct kv *ahead)
+{
+	join(ahead, false);
+}
+
+void
+join_far_behind(const struct kv *ahead)
+{
+	join(ahead, true);
 }
 
 void
@@ -97,6 +109,21 @@ answer_look(int revision, const struct kv *kv)
 	if (kv != NULL)
 		print_kv(text, sizeof(text), kv);
 	http_answer(http_find("/v3/kv/range"), 200, "{" HEADER ",\"kvs\":[%s]}", revision, text);
+}
+
+void
+answer_page(int revision, const struct kv *other, bool more)
+{
+	const struct kv mine = own(5, 5, lease);
+	char text[256], others[256] = "";
+
+	print_kv(text, sizeof(text), &mine);
+	if (other != NULL)
+		print_kv(others, sizeof(others), other);
+	http_answer(http_find("/v3/kv/txn"), 200,
+	    "{" HEADER
+	    ",\"succeeded\":true,\"responses\":[{\"response_range\":{\"kvs\":[%s]}},{\"response_range\":{\"kvs\":[%s]%s}}]}",
+	    revision, text, others, more ? ",\"more\":true" : "");
 }
 
 /* A move was not made, for our key is KV at revision 6. */

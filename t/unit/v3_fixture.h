@@ -40,11 +40,17 @@ void answer_grant_of(int revision, int ttl_s);
 /* Our key is put at revision 5, behind AHEAD where that is not NULL. */
 void join_behind(const struct kv *ahead);
 
+/* Likewise, and behind more than were read. */
+void join_far_behind(const struct kv *ahead);
+
 /* The lock is ours. */
 void hold(void);
 
 /* A look shows KV alone, or nothing where it is NULL. */
 void answer_look(int revision, const struct kv *kv);
+
+/* A look at our key, as it was put, and at OTHER, which may be NULL; and MORE are there. */
+void answer_page(int revision, const struct kv *other, bool more);
 
 /* A move finds KV changed. */
 void answer_guard_failed(const struct kv *kv);

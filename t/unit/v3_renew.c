@@ -163,7 +163,7 @@ a_keepalive_that_finds_no_lease_looks(void **state)
 	fake_loop_run();
 	http_answer(http_find("keepalive"), 200, "{\"result\":{" HEADER ",\"ID\":\"1\"}}", 5);
 	reported(REPORT_TROUBLE);
-	assert_true(http_is_out("/v3/kv/range"));
+	assert_true(http_is_out("max_create_revision"));
 }
 
 /* Etcd is full, our key has been moved unseen, and the lease that it was on has ended. */
@@ -231,7 +231,7 @@ a_shorter_lease_counts_before_its_answer(void **state)
 static void
 a_shorter_lease_counts_at_the_start(void **state)
 {
-	const struct kv mine = (join_behind(&them), own(5, 5, lease));
+	const struct kv mine = (join_behind(NULL), own(5, 5, lease));
 
 	(void)state;
 	reported(REPORT_PLACED);

@@ -107,6 +107,8 @@ begin_join(struct v3 *v3)
 	v3->create_revision = v3->mod_revision = v3->seen_own = v3->seen_ahead = 0;
 	v3->placed = 0;
 	v3->ahead = -1;
+	v3->first = v3->far = v3->crowded = v3->unsure = v3->bare = false;
+	v3->page = 0;
 	v3->full = v3->overwritten = v3->clusters_awaited = v3->reported = false;
 	cluster_probe(v3->session->cluster, true);
 	v3_names_free(&v3->names);
@@ -218,6 +220,7 @@ on_key_put(struct v3 *v3, const json_t *answer, char text[CALL_TEXT])
 	v3->step = V3_STEP_NONE;
 	v3_queue_free(&v3->seen);
 	v3->seen = queue;
+	v3->shows = v3_decode_joined(answer) ? V3_LOOK_PAGE : V3_LOOK_OWN;
 	return CALL_DONE;
 }
 

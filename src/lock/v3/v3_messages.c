@@ -47,17 +47,35 @@ v3_names_free(struct v3_names *names)
 	*names = (struct v3_names){ 0 };
 }
 
+/* BELOW 0: from the queue's end on. */
 static json_t *
-range_queue(const struct v3_names *names)
+range_page(const struct v3_names *names, int64_t below, int limit, bool values)
 {
-	return json_pack("{ss ss ss ss}", "key", names->prefix64, "range_end", names->end64, "sort_order", "ASCEND",
-	    "sort_target", "CREATE");
+	json_t *page = json_pack("{s{ss ss ss ss so}}", "request_range", "key", names->prefix64, "range_end",
+	    names->end64, "sort_order", "DESCEND", "sort_target", "CREATE", "limit", v3_encode_int64(limit));
+	json_t *range = json_object_get(page, "request_range");
+
+	if (below != 0 && json_object_set_new(range, "max_create_revision", v3_encode_int64(below)) == -1)
+		goto short_of_memory;
+	if (!values && json_object_set_new(range, "keys_only", json_true()) == -1)
+		goto short_of_memory;
+	return page;
+short_of_memory:
+	json_decref(page);
+	return NULL;
 }
 
 static json_t *
 range_own(const struct v3_names *names)
 {
 	return json_pack("{s{ss}}", "request_range", "key", names->key64);
+}
+
+/* A transaction without a guard, which reads: our key, and THEN, which it takes. */
+static char *
+read_with(const struct v3_names *names, json_t *then)
+{
+	return v3_encode_object(json_pack("{s[o, o]}", "success", range_own(names), then));
 }
 
 /* A transaction guarded by our own key's TARGET, whose revision FIELD is to be REVISION. Steals the lists. */
@@ -72,17 +90,81 @@ txn(const struct v3_names *names, const char *target, const char *field, int64_t
 char *
 v3_encode_join(const struct v3_names *names, int64_t lease)
 {
-	json_t *success = json_pack("[{s{ss ss so}}, {so}]", "request_put", "key", names->key64, "value", names->id64,
-	    "lease", v3_encode_int64(lease), "request_range", range_queue(names));
-	json_t *failure = json_pack("[o, {so}]", range_own(names), "request_range", range_queue(names));
+	/* Our own key is the last one of the queue at that moment, and part of the page. */
+	json_t *success = json_pack("[{s{ss ss so}}, o, o]", "request_put", "key", names->key64, "value", names->id64,
+	    "lease", v3_encode_int64(lease), range_own(names), range_page(names, 0, V3_PAGE_FIRST + 1, true));
 
-	return txn(names, "CREATE", "create_revision", 0, success, failure);
+	return txn(names, "CREATE", "create_revision", 0, success, json_pack("[o]", range_own(names)));
 }
 
 char *
-v3_encode_queue(const struct v3_names *names)
+v3_encode_own(const struct v3_names *names)
 {
-	return v3_encode_object(range_queue(names));
+	return v3_encode_object(json_pack("{ss}", "key", names->key64));
+}
+
+char *
+v3_encode_pair(const struct v3_names *names, const char *other)
+{
+	char *other64 = base64_encode(other, strlen(other)), *text = NULL;
+
+	if (other64 != NULL)
+		text = read_with(names, json_pack("{s{ss}}", "request_range", "key", other64));
+	free(other64);
+	return text;
+}
+
+char *
+v3_encode_page(const struct v3_names *names, int64_t below, int limit, bool values)
+{
+	return read_with(names, range_page(names, below, limit, values));
+}
+
+/* Base64 of the first key that can follow the last one of ANSWER. NULL: there is none, or no memory. */
+static char *
+key_behind(const json_t *answer)
+{
+	const json_t *kvs = json_object_get(answer, "kvs"), *last = json_array_get(kvs, json_array_size(kvs) - 1);
+	const char *text = json_string_value(json_object_get(last, "key"));
+	size_t len;
+	char *key = text == NULL ? NULL : base64_decode(text, &len), *next = NULL;
+
+	/* A NUL more; there is one behind what was decoded. */
+	if (key != NULL)
+		next = base64_encode(key, len + 1);
+	free(key);
+	return next;
+}
+
+char *
+v3_encode_list(const struct v3_names *names, const json_t *after, int limit, bool values)
+{
+	char *from = after == NULL ? strdup(names->prefix64) : key_behind(after), *text = NULL;
+
+	if (from != NULL)
+		text = v3_encode_object(json_pack("{ss ss so sb}", "key", from, "range_end", names->end64, "limit",
+		    v3_encode_int64(limit), "keys_only", !values));
+	free(from);
+	return text;
+}
+
+char *
+v3_encode_gets(const struct v3_kv *kvs, size_t count)
+{
+	json_t *gets = json_array();
+	bool good = gets != NULL;
+
+	for (size_t i = 0; good && i < count; i++) {
+		char *key64 = base64_encode(kvs[i].key, kvs[i].key_len);
+
+		good = key64 != NULL &&
+		    json_array_append_new(gets, json_pack("{s{ss}}", "request_range", "key", key64)) == 0;
+		free(key64);
+	}
+	if (good)
+		return v3_encode_object(json_pack("{so}", "success", gets));
+	json_decref(gets);
+	return NULL;
 }
 
 char *
@@ -95,12 +177,18 @@ v3_encode_move(const struct v3_names *names, int64_t mod_revision, int64_t lease
 }
 
 char *
-v3_encode_mark(const struct v3_names *names, int64_t create_revision)
+v3_encode_mark(const struct v3_names *names, int64_t create_revision, bool counted)
 {
-	json_t *count = json_pack("{ss ss sb}", "key", names->prefix64, "range_end", names->end64, "count_only", 1);
-	json_t *success = json_pack("[{s{ss ss sb}}, {so}]", "request_put", "key", names->key64, "value",
-	    names->released64, "ignore_lease", 1, "request_range", count);
+	json_t *success = json_pack(
+	    "[{s{ss ss sb}}]", "request_put", "key", names->key64, "value", names->released64, "ignore_lease", 1);
 
+	if (counted &&
+	    json_array_append_new(success,
+		json_pack("{s{ss ss sb}}", "request_range", "key", names->prefix64, "range_end", names->end64,
+		    "count_only", 1)) == -1) {
+		json_decref(success);
+		return NULL;
+	}
 	return txn(names, "CREATE", "create_revision", create_revision, success, json_array());
 }
 
@@ -184,51 +272,120 @@ compare_entries(const void *a, const void *b)
 	return strcmp(one->key, other->key);
 }
 
-static const char *
-decode_entries(const json_t *kvs, const struct v3_names *names, struct v3_queue *queue)
+int
+v3_queue_add(struct v3_queue *to, struct v3_queue *from)
 {
+	size_t count = to->count + from->count;
+	struct v3_kv *entries = realloc(to->entries, (count + 1) * sizeof(*entries));
+
+	if (entries == NULL)
+		return -1;
+	to->entries = entries;
+	for (size_t i = 0; i < from->count; i++)
+		entries[to->count + i] = from->entries[i];
+	to->count = count;
+	to->revision = from->revision;
+	from->count = 0;
+	v3_queue_free(from);
+	return 0;
+}
+
+void
+v3_queue_sort(struct v3_queue *queue)
+{
+	qsort(queue->entries, queue->count, sizeof(*queue->entries), compare_entries);
+}
+
+/* One list of keys. Appends the contenders. */
+static const char *
+decode_range(const json_t *range, const struct v3_names *names, struct v3_queue *queue)
+{
+	const json_t *kvs = json_object_get(range, "kvs");
 	size_t total = json_array_size(kvs);
+	struct v3_kv *entries;
 
 	if (kvs != NULL && !json_is_array(kvs))
 		return "the list of keys is not a list";
-	queue->entries = calloc(total + 1, sizeof(*queue->entries));
-	if (queue->entries == NULL)
+	entries = realloc(queue->entries, (queue->count + total + 1) * sizeof(*entries));
+	if (entries == NULL)
 		return "no memory for the queue";
+	queue->entries = entries;
+	queue->more = queue->more || json_is_true(json_object_get(range, "more"));
 	for (size_t i = 0; i < total; i++) {
-		struct v3_kv *kv = &queue->entries[queue->count];
+		struct v3_kv *kv = &entries[queue->count];
 		const char *wrong = v3_decode_kv(json_array_get(kvs, i), queue->revision, kv);
 
 		if (wrong != NULL)
 			return wrong;
-		if (!is_contender(kv, names->prefix)) {
+		if (queue->lowest == 0 || kv->create_revision < queue->lowest)
+			queue->lowest = kv->create_revision;
+		if (is_contender(kv, names->prefix))
+			queue->count++;
+		else
 			v3_kv_free(kv);
-			continue;
-		}
-		if (queue->count++ > 0 && kv[-1].create_revision > kv->create_revision)
-			return "the queue is not sorted by create revision";
 	}
-	qsort(queue->entries, queue->count, sizeof(*queue->entries), compare_entries);
 	return NULL;
 }
 
-const char *
-v3_decode_queue(const json_t *answer, const struct v3_names *names, bool joined, struct v3_queue *queue)
+/* A transaction's answer has several lists. */
+static const char *
+decode_ranges(const json_t *answer, const struct v3_names *names, struct v3_queue *queue)
 {
-	const json_t *range = answer;
+	const json_t *responses = json_object_get(answer, "responses");
+
+	for (size_t i = 0; i < json_array_size(responses); i++) {
+		const json_t *range = json_object_get(json_array_get(responses, i), "response_range");
+		const char *wrong = range == NULL ? NULL : decode_range(range, names, queue);
+
+		if (wrong != NULL)
+			return wrong;
+	}
+	return queue->entries == NULL ? "the transaction's answer has no range" : NULL;
+}
+
+/* Our own key is in a page as well, there perhaps without its value: the one with it stays. */
+static void
+drop_doubles(struct v3_queue *queue)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < queue->count; i++) {
+		struct v3_kv *kv = &queue->entries[i], *last = kept == 0 ? NULL : &queue->entries[kept - 1], other;
+
+		if (last == NULL || compare_entries(last, kv) != 0) {
+			queue->entries[kept++] = *kv;
+			continue;
+		}
+		other = last->value_len < kv->value_len ? *last : *kv;
+		if (last->value_len < kv->value_len)
+			*last = *kv;
+		v3_kv_free(&other);
+	}
+	queue->count = kept;
+}
+
+const char *
+v3_decode_queue(const json_t *answer, const struct v3_names *names, bool txn, struct v3_queue *queue)
+{
 	const char *wrong;
 
 	*queue = (struct v3_queue){ 0 };
-	if (joined) {
-		range = json_object_get(json_array_get(json_object_get(answer, "responses"), 1), "response_range");
-		if (!json_is_object(range))
-			return "the transaction's answer has no range";
-	}
 	wrong = v3_decode_revision(answer, &queue->revision);
 	if (wrong == NULL)
-		wrong = decode_entries(json_object_get(range, "kvs"), names, queue);
-	if (wrong != NULL)
+		wrong = txn ? decode_ranges(answer, names, queue) : decode_range(answer, names, queue);
+	if (wrong != NULL) {
 		v3_queue_free(queue);
-	return wrong;
+		return wrong;
+	}
+	v3_queue_sort(queue);
+	drop_doubles(queue);
+	return NULL;
+}
+
+bool
+v3_decode_joined(const json_t *answer)
+{
+	return json_is_true(json_object_get(answer, "succeeded"));
 }
 
 const char *

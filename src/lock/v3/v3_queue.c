@@ -1,17 +1,29 @@
-/* The queue: who is ahead of us, and whether our key is still ours. */
+/* The queue: who is ahead of us, and whether our key is still ours.
+ *
+ * No look reads more of the queue than it must: most often only our key, for who marks its key as released has held the
+ * lock, so that nobody was ahead of it, and nobody comes in ahead of us. */
 #include "lock/v3/v3_struct.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Pages of growing size: most often the first one has who is ahead. */
+#define PAGES 3
+
+static const struct v3_kv *
+find(const struct v3 *v3, const char *key)
+{
+	for (size_t i = 0; i < v3->seen.count; i++)
+		if (strcmp(v3->seen.entries[i].key, key) == 0)
+			return &v3->seen.entries[i];
+	return NULL;
+}
+
 const struct v3_kv *
 v3_queue_own(const struct v3 *v3)
 {
-	for (size_t i = 0; i < v3->seen.count; i++)
-		if (strcmp(v3->seen.entries[i].key, v3->names.key) == 0)
-			return &v3->seen.entries[i];
-	return NULL;
+	return find(v3, v3->names.key);
 }
 
 /* A key that no lease holds was never a contender's: the program that put it might not even know that it is in our way.
@@ -41,7 +53,8 @@ counts(struct v3 *v3, const struct v3_kv *kv)
 static void
 report_place(struct v3 *v3, const struct v3_kv *holder)
 {
-	struct report report = { .kind = REPORT_PLACED, .place = { .ahead = v3->ahead, .revision = v3->placed } };
+	struct report report = { .kind = REPORT_PLACED,
+		.place = { .ahead = v3->ahead, .far = v3->far, .revision = v3->placed } };
 	struct place *place = &report.place;
 	const struct lease_term first = lease_first_term(v3->held);
 
@@ -64,52 +77,168 @@ note_lease(struct v3 *v3, const struct v3_kv *own)
 		v3_settle(v3, lease_find(&v3->leases, own->lease), own->mod_revision);
 }
 
+/* --- what a look shows of the others --- */
+
+/* What is known of our place in the queue is as of the look that is dealt with. */
 static void
-place(struct v3 *v3)
+place(struct v3 *v3, const struct v3_kv *holder)
+{
+	/* Back as well: a watch that tells some things twice does no harm. */
+	v3->seen_own = v3->seen_ahead = v3->placed = v3->seen.revision;
+	if (v3->ahead > 0 || !v3_must_wait_for_clusters(v3))
+		report_place(v3, holder);
+}
+
+static void
+place_first(struct v3 *v3)
+{
+	v3->first = true;
+	v3->far = v3->unsure = false;
+	v3->ahead = 0;
+	free(v3->predecessor);
+	v3->predecessor = NULL;
+	place(v3, NULL);
+}
+
+/* AHEAD is the nearest one, and HOLDER the first of those that were read. */
+static void
+place_behind(struct v3 *v3, const struct v3_kv *ahead, const struct v3_kv *holder)
+{
+	char *predecessor = strdup(ahead->key);
+
+	if (predecessor == NULL) {
+		v3_report(v3, (struct report){ .kind = REPORT_NO_MEMORY });
+		return;
+	}
+	free(v3->predecessor);
+	v3->predecessor = predecessor;
+	v3->ahead_create = ahead->create_revision;
+	v3->ahead_mod = ahead->mod_revision;
+	v3->unsure = false;
+	if (!v3->far)
+		say_stray(v3, holder);
+	place(v3, v3->far ? NULL : holder);
+}
+
+/* The next page, where this one has nobody, and is not the last. True where there is none to read. */
+static bool
+is_last_page(struct v3 *v3)
 {
 	const struct v3_queue *queue = &v3->seen;
-	const struct v3_kv *own = v3_queue_own(v3), *ahead = NULL, *holder = NULL;
-	char *predecessor = NULL;
 
+	if (!queue->more)
+		return true;
+	/* Keys of one revision that fill the largest page are one transaction's, which is no contender's. */
+	v3->below = queue->lowest - (v3->page + 1 >= PAGES && queue->lowest == v3->below ? 1 : 0);
+	v3->page++;
+	v3->unsure = true;
+	v3_want_look(v3);
+	return false;
+}
+
+static void
+read_page(struct v3 *v3, const struct v3_kv *own)
+{
+	const struct v3_kv *ahead = NULL, *holder = NULL;
+	long count = 0;
+
+	for (const struct v3_kv *kv = v3->seen.entries; kv < own; kv++) {
+		if (!counts(v3, kv))
+			continue;
+		ahead = kv;
+		if (holder == NULL)
+			holder = kv;
+		count++;
+	}
+	if (ahead == NULL && !is_last_page(v3))
+		return;
+	/* Of a page without values not even the ids are known. */
+	v3->far = v3->seen.more || v3->bare || v3->page > 0;
+	v3->crowded = v3->crowded || v3->seen.more;
+	v3->page = 0;
+	v3->ahead = count;
+	if (ahead == NULL)
+		place_first(v3);
+	else
+		place_behind(v3, ahead, holder);
+}
+
+static void
+read_pair(struct v3 *v3)
+{
+	const struct v3_kv *ahead = v3->predecessor == NULL ? NULL : find(v3, v3->predecessor);
+
+	/* It is gone, or its key is moved: that is done by a holder, and by the next in line. */
+	if (ahead == NULL || ahead->create_revision != v3->ahead_create ||
+	    (ahead->mod_revision != v3->ahead_mod && !v3_kv_released(ahead))) {
+		v3->unsure = true;
+		v3_want_look(v3);
+	} else if (v3_kv_released(ahead)) {
+		place_first(v3);
+	} else {
+		place(v3, NULL);
+	}
+}
+
+void
+v3_queue_place(struct v3 *v3)
+{
+	const struct v3_kv *own = v3_queue_own(v3);
+
+	if (v3_is_stale(v3, v3->seen.revision)) {
+		v3_want_look(v3);
+		v3_queue_free(&v3->seen);
+		return;
+	}
 	if (own != NULL && v3->create_revision == 0) {
 		v3->create_revision = own->create_revision;
 		v3->mod_revision = own->mod_revision;
 	}
 	if (own == NULL || !v3_is_ours(v3, own)) {
 		v3_lost_key(v3, own);
+		v3_queue_free(&v3->seen);
 		return;
 	}
 	note_lease(v3, own);
-	v3->ahead = 0;
-	for (const struct v3_kv *kv = queue->entries; kv < own; kv++) {
-		if (!counts(v3, kv))
-			continue;
-		ahead = kv;
-		if (holder == NULL)
-			holder = kv;
-		v3->ahead++;
-	}
-	say_stray(v3, holder);
-	if (ahead != NULL && (predecessor = strdup(ahead->key)) == NULL) {
-		v3_report(v3, (struct report){ .kind = REPORT_NO_MEMORY });
-		return;
-	}
-	free(v3->predecessor);
-	v3->predecessor = predecessor;
-	/* Back as well: a watch that tells some things twice does no harm. */
-	v3->seen_own = v3->seen_ahead = v3->placed = queue->revision;
-	if (v3->ahead > 0 || !v3_must_wait_for_clusters(v3))
-		report_place(v3, holder);
+	if (v3->goal == GOAL_HOLD || v3->first)
+		place_first(v3);
+	else if (v3->shows == V3_LOOK_PAGE)
+		read_page(v3, own);
+	else if (v3->shows == V3_LOOK_PAIR)
+		read_pair(v3);
+	else
+		v3_want_look(v3); /* a join that had worked before, and has no page */
+	v3_queue_free(&v3->seen);
 }
 
-void
-v3_queue_place(struct v3 *v3)
+/* --- looks --- */
+
+static enum v3_look
+what_to_read(const struct v3 *v3)
 {
-	if (v3_is_stale(v3, v3->seen.revision))
-		v3_want_look(v3);
-	else
-		place(v3);
-	v3_queue_free(&v3->seen);
+	if (v3->goal != GOAL_QUEUE || v3->first)
+		return V3_LOOK_OWN;
+	/* Who is near has to know when it is the next in line, and is one of few. */
+	return v3->far && !v3->unsure ? V3_LOOK_PAIR : V3_LOOK_PAGE;
+}
+
+static char *
+encode_look(struct v3 *v3)
+{
+	static const int limits[PAGES] = { V3_PAGE_FIRST + 1, 128, 1024 };
+
+	switch (v3->looking) {
+	case V3_LOOK_OWN:
+		return v3_encode_own(&v3->names);
+	case V3_LOOK_PAIR:
+		return v3_encode_pair(&v3->names, v3->predecessor);
+	case V3_LOOK_PAGE:
+		break;
+	}
+	if (v3->page == 0)
+		v3->below = v3->create_revision;
+	return v3_encode_page(
+	    &v3->names, v3->below, limits[v3->page < PAGES ? v3->page : PAGES - 1], v3->page == 0 && !v3->bare);
 }
 
 void
@@ -119,7 +248,8 @@ v3_queue_advance(struct v3 *v3)
 	if (!v3->look_wanted || call_active(&v3->look))
 		return;
 	v3->look_wanted = false;
-	(void)v3_call(v3, &v3->look, "/v3/kv/range", v3_encode_queue(&v3->names));
+	v3->looking = what_to_read(v3);
+	(void)v3_call(v3, &v3->look, v3->looking == V3_LOOK_OWN ? "/v3/kv/range" : "/v3/kv/txn", encode_look(v3));
 }
 
 static enum call_verdict
@@ -132,13 +262,19 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 
 	if (v3->goal == GOAL_NONE)
 		return CALL_DONE;
+	if (verdict->kind == VERDICT_TOO_LONG && v3->looking == V3_LOOK_PAGE && !v3->bare) {
+		v3->bare = true;
+		v3_want_look(v3);
+		return CALL_DONE;
+	}
 	if (!v3_accept(v3, &v3->look, true, verdict, &next, text))
 		return next;
-	wrong = v3_decode_queue(verdict->answer, &v3->names, false, &queue);
+	wrong = v3_decode_queue(verdict->answer, &v3->names, v3->looking != V3_LOOK_OWN, &queue);
 	if (wrong != NULL)
 		return v3_senseless(wrong, text);
 	v3_queue_free(&v3->seen);
 	v3->seen = queue;
+	v3->shows = v3->looking;
 	v3_wake(v3);
 	return CALL_DONE;
 }

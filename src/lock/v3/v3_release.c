@@ -28,7 +28,7 @@ v3_release_revoke(struct v3 *v3)
 static bool
 part(struct v3 *v3, enum v3_parting parting)
 {
-	char *body = parting == V3_PARTING_MARK ? v3_encode_mark(&v3->names, v3->create_revision)
+	char *body = parting == V3_PARTING_MARK ? v3_encode_mark(&v3->names, v3->create_revision, !v3->crowded)
 						: v3_encode_delete(&v3->names, v3->create_revision);
 
 	v3->depart.mark = v3->revision;
@@ -106,6 +106,9 @@ on_departed(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	/* Where the guard failed the key is gone already. */
 	if (marking && verdict->answer != NULL && v3_decode_mark(verdict->answer, &count) != NULL)
 		count = 0;
+	/* Where so many waited with us, some do behind us. */
+	if (marking && v3->crowded)
+		count = 2;
 	/* Marked or deleted, or the key was gone already. */
 	if (leaving && verdict->kind == VERDICT_OK)
 		v3_report(v3, (struct report){ .kind = REPORT_GIVEN });

@@ -27,6 +27,13 @@ enum v3_step {
 	V3_STEP_KEEPALIVE    /* the leases that our key might be on, one after the other, for longer */
 };
 
+/* What a look reads, and so what it shows. */
+enum v3_look {
+	V3_LOOK_OWN,  /* our key: all that is to be known where nobody can be ahead of us */
+	V3_LOOK_PAIR, /* our key and the one ahead of us, by their names */
+	V3_LOOK_PAGE  /* our key, and those ahead of us, the nearest first */
+};
+
 /* What the call PARTING is about. */
 enum v3_parting {
 	V3_PARTING_NONE,
@@ -60,6 +67,7 @@ struct v3_watch {
  * HELD is not NULL;
  * - our key is on HELD, or on one of the leases that are aimed at: keepalives count when all of these are kept alive;
  * - HELD is NULL exactly while CREATE_REVISION is 0, but for what a dead process had;
+ * - FIRST stays true as long as our key is there, for a key that comes later is behind it;
  * - a lease is revoked only once our key is known to be on a later one, or is given up. */
 struct v3 {
 	const struct contender *contender;
@@ -86,15 +94,25 @@ struct v3 {
 	uint64_t cluster; /* where our key is; 0: not known yet */
 	int64_t revision; /* the latest that an answer through the quorum has shown */
 
-	struct v3_queue seen;           /* the queue as it was read last, until it is dealt with; no entries: it was */
-	int64_t placed;                 /* the revision of the look that our place was last taken from */
-	long ahead;                     /* contenders ahead of us then; -1: not known */
-	bool reported;                  /* our place was reported since the join */
-	struct cluster_waiter clusters; /* until all endpoints have said of which cluster they are */
-	bool clusters_awaited;          /* it has waited for that */
-	bool stray_said;                /* that somebody's data is ahead of us */
-	char *predecessor;              /* the key ahead of us, or NULL */
+	struct v3_queue seen;            /* what a look has read, until it is dealt with; no entries: it was */
+	enum v3_look shows;              /* what SEEN is */
+	bool first;                      /* nobody is ahead of us any more */
+	bool unsure;                     /* who is ahead of us might be another one by now */
+	int64_t placed;                  /* the revision of the look that our place was last taken from */
+	long ahead;                      /* contenders ahead of us then; -1: not known */
+	bool far;                        /* there might be more than these */
+	bool crowded;                    /* there were, at some time since the join */
+	bool reported;                   /* our place was reported since the join */
+	struct cluster_waiter clusters;  /* until all endpoints have said of which cluster they are */
+	bool clusters_awaited;           /* it has waited for that */
+	bool stray_said;                 /* that somebody's data is ahead of us */
+	char *predecessor;               /* the key ahead of us, or NULL */
+	int64_t ahead_create, ahead_mod; /* its revisions, when the queue was read last */
 	bool look_wanted;
+	enum v3_look looking; /* what the call LOOK reads */
+	size_t page;          /* how many pages of the queue had no contender in them */
+	int64_t below;        /* where the next page begins */
+	bool bare;            /* without values, for with them a page was too large */
 	struct call look;
 
 	int64_t seen_own;   /* what happened to our key up to this revision of the store is known */

@@ -136,12 +136,13 @@ on_predecessor_event(struct v3 *v3, const struct v3_event *event)
 {
 	const struct v3_kv *last = event->deleted ? &event->before : &event->kv;
 
-	if (last->key != NULL && v3_kv_released(last))
+	v3->unsure = v3->unsure || event->deleted;
+	if (last->key != NULL && v3_kv_released(last)) {
+		/* Only who held the lock marks its key, and ahead of that one there was nobody. */
+		v3->first = true;
 		report_vanished(v3, VANISH_RELEASED);
-	else if (event->deleted && last->key != NULL && last->value_len == 0)
-		report_vanished(v3, VANISH_MUTE);
-	else if (event->deleted)
-		report_vanished(v3, VANISH_UNKNOWN);
+	} else if (event->deleted)
+		report_vanished(v3, last->key != NULL && last->value_len == 0 ? VANISH_MUTE : VANISH_UNKNOWN);
 }
 
 static void
