@@ -1,6 +1,6 @@
-/* N contenders for one lock in this process, for t/bench/scale: contenders ENDPOINT KEY N ROUNDS. They queue; a line on stdin
- * lets the first one go, and each that acquires the lock gives it back at once, ROUNDS times. Prints each hand-over in
- * microseconds: from the moment that it is given back until the next one has it. */
+/* N contenders for one lock in this process, for t/bench/scale: contenders ENDPOINT KEY N ROUNDS. They queue; a line on
+ * stdin lets the first one go, and each that acquires the lock gives it back at once, ROUNDS times. Prints each
+ * hand-over in microseconds: from the moment that it is given back until the next one has it. */
 #include "lock/etcdlock.h"
 
 #include <event2/event.h>
