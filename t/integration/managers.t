@@ -65,7 +65,7 @@ SKIP: {
     like run(['s6-svstat', $place])->{stdout}, qr/^up \(/, 'but up';
     release($first);
     is run(['s6-svwait', '-U', '-t', 10_000, $place])->{code}, 0, 'a leader is';
-    is scalar(runs()), 1, 'and its command runs';
+    ok wait_until(sub { runs() == 1 }, 10), 'and its command runs';
     run(['s6-svc', '-wD', '-T', 20_000, '-d', $place]);
     like run(['s6-svstat', $place])->{stdout}, qr/^down \(exitcode 143\)/, 'brought down';
     ok nothing_left($key), 'the lock is free';
@@ -88,7 +88,7 @@ SKIP: {
     like run(['sv', 'status', $place])->{stdout}, qr/^run: /, 'but runs';
     release($first);
     is run(['sv', '-w', 10, 'check', $place])->{code}, 0, 'a leader is';
-    is scalar(runs()), 1, 'and its command runs';
+    ok wait_until(sub { runs() == 1 }, 10), 'and its command runs';
     run(['sv', '-w', 20, 'down', $place], seconds => 30);
     ok nothing_left($key), 'brought down: the lock is free';
     run(['sv', 'exit', $place]);
