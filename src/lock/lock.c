@@ -67,7 +67,8 @@ note_queue(struct etcdlock *lock, struct place *place)
 {
 	const char *holder = place->holder == NULL ? "" : place->holder;
 	bool joined = lock->state == ETCDLOCK_CONTENDING;
-	bool news = joined || place->ahead != lock->ahead || lock->holder == NULL || strcmp(lock->holder, holder) != 0;
+	bool news = joined || place->ahead != lock->ahead || place->far != lock->far || lock->holder == NULL ||
+	    strcmp(lock->holder, holder) != 0;
 
 	/* What was before we came we cannot know. */
 	if (joined)

@@ -276,7 +276,7 @@ etcdlock_ahead(const struct etcdlock *lock)
 bool
 etcdlock_ahead_is_exact(const struct etcdlock *lock)
 {
-	return !lock->far;
+	return lock->ahead >= 0 && !lock->far;
 }
 
 enum etcdlock_failure

@@ -423,7 +423,7 @@ http_works(struct http *http, char *why, size_t size)
 {
 	struct http_lane lane = { 0 };
 	struct http_request trial = { .http = http,
-		.url = (char *)(uintptr_t) "http://localhost/",
+		.url = (char *)(uintptr_t) "https://localhost/",
 		.body = (char *)(uintptr_t) "{}",
 		.spec = { .lane = &lane },
 		.over = NSEC_NEVER,

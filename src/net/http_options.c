@@ -131,7 +131,8 @@ request_set_options(struct http_request *request)
 	const struct http_spec *spec = &request->spec;
 	struct http *http = request->http;
 	CURL *easy = request->easy;
-	CURLcode code = tls_apply(&http->tls, easy);
+	/* Plain http needs none of the files. */
+	CURLcode code = strncmp(request->url, "http:", 5) == 0 ? CURLE_OK : tls_apply(&http->tls, easy);
 	struct curl_slist *headers = spec->require_leader ? http->leader_headers : http->headers;
 
 #define SET(option, value) \

@@ -78,7 +78,8 @@ named(const char *variable)
 
 /* --- files that change --- */
 
-/* The kernel's clock for files goes by ticks of up to 10 ms: within one a file can be written again without a trace. */
+/* The kernel's clock for files goes by ticks of up to 10 ms: within one a file can be written again without a trace. So
+ * what has changed is read once more when they are over. */
 #define TICKS (20 * NSEC_PER_MSEC)
 
 static bool
@@ -104,13 +105,29 @@ look_at_files(struct tls_user *user)
 		changed = changed || !is_same(&now, &user->seen[i]);
 		user->seen[i] = now;
 	}
-	if (changed)
-		user->changed = clock_now();
-	if (user->changed != 0 && clock_now() - user->changed < TICKS)
-		user->spelling++;
+	if (!changed && (user->changed == 0 || clock_now() - user->changed < TICKS))
+		return;
+	user->changed = changed ? clock_now() : 0;
+	user->spelling++;
 }
 
 /* --- who speaks it --- */
+
+/* *PATH as it is from where we are now: libcurl takes relative names that are spelt in different ways for one. */
+static void
+make_absolute(char **path, bool *good)
+{
+	char *directory, *whole;
+
+	if (*path == NULL || (*path)[0] == '/')
+		return;
+	directory = getcwd(NULL, 0);
+	whole = directory == NULL ? NULL : str_printf("%s/%s", directory, *path);
+	free(directory);
+	*good = *good && whole != NULL;
+	free(*path);
+	*path = whole;
+}
 
 static void
 choose_authorities(struct tls_user *user, bool *good)
@@ -134,6 +151,9 @@ tls_begin(struct tls_user *user, const struct tls *tls)
 	if (tls != NULL)
 		good = tls_copy(&user->set, tls) == 0;
 	choose_authorities(user, &good);
+	make_absolute(&user->authorities, &good);
+	make_absolute(&user->set.cert, &good);
+	make_absolute(&user->set.cert_key, &good);
 	look_at_files(user);
 	user->spelling = 0;
 	user->changed = 0;
@@ -162,14 +182,27 @@ tls_distrusted(struct tls_user *user)
 static CURLcode
 set_file(const struct tls_user *user, CURL *easy, CURLoption option, const char *path)
 {
-	static const char dots[] = "././././././././././././././././";
+	static const char dots[] = "././././././././././././././././././././././././././././././";
 	const int most = (int)(sizeof(dots) - 1) / 2, length = 2 * (int)(user->spelling % (unsigned)(most + 1));
-	bool absolute = path[0] == '/';
-	char *name = str_printf("%s%.*s%s", absolute ? "/" : "", length, dots, path + absolute);
+	char *name = str_printf("/%.*s%s", length, dots, path + 1);
 	CURLcode code = name == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(easy, option, name);
 
 	free(name);
 	return code;
+}
+
+/* What libcurl remembers, the authorities that it has read and the sessions that were begun under them, is good as long
+ * as all authorities are in the one file that we look at. */
+static CURLcode
+apply_memory(const struct tls_user *user, CURL *easy)
+{
+	const bool lasting = user->authorities != NULL && user->directory == NULL && !user->everywhere;
+
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* A TLS library that cannot keep them refuses the option. */
+	(void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, lasting ? -1L : 0L);
+#endif
+	return curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, lasting ? 1L : 0L);
 }
 
 static CURLcode
@@ -184,10 +217,6 @@ apply_authorities(const struct tls_user *user, CURL *easy)
 	/* Libcurl has the system's in mind where it is told none. */
 	if (code == CURLE_OK && !user->everywhere)
 		code = curl_easy_setopt(easy, CURLOPT_CAPATH, user->directory);
-#if LIBCURL_VERSION_NUM >= 0x075700
-	/* As long as the name is the same; what cannot keep them refuses the option. */
-	(void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, -1L);
-#endif
 	return code;
 }
 
@@ -221,6 +250,8 @@ tls_apply(struct tls_user *user, CURL *easy)
 		code = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (code == CURLE_OK)
 		code = apply_authorities(user, easy);
+	if (code == CURLE_OK)
+		code = apply_memory(user, easy);
 	if (code == CURLE_OK)
 		code = apply_certificate(user, easy);
 	return code;

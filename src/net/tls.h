@@ -32,7 +32,7 @@ struct tls_user {
 	bool of_system;                /* they are whom the system trusts: it has a directory as well, */
 	bool everywhere;               /* and that is to be asked, too */
 	struct stat seen[TLS_FILES];
-	nsec changed;      /* when one was last found changed; 0: never */
+	nsec changed;      /* when one was last found changed, and it is to be read once more; 0: it is not */
 	unsigned spelling; /* of the files' names: another one when a file has changed */
 };
 

@@ -81,7 +81,8 @@ main(int argc, char *argv[])
 	run.base = event_base_new();
 	if (etcdlock_config_set(config, "endpoints", argv[1], why, sizeof(why)) == -1 ||
 	    etcdlock_config_set(config, "key", argv[2], why, sizeof(why)) == -1 ||
-	    etcdlock_config_set(config, "ttl", "600", why, sizeof(why)) == -1)
+	    etcdlock_config_set(config, "ttl", "600", why, sizeof(why)) == -1 ||
+	    etcdlock_config_set(config, "connect-timeout", "1h", why, sizeof(why)) == -1)
 		return 1;
 	client = etcdlock_client_new(run.base, config, NULL, NULL, why, sizeof(why));
 	for (long i = 0; client != NULL && i < count; i++) {

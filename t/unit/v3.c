@@ -51,6 +51,7 @@ who_is_ahead_is_watched(void **state)
 	/* Its key goes, and had the released mark. */
 	marked.value = "\0them";
 	marked.len = 5;
+	marked.mod = 4;
 	print_kv(before, sizeof(before), &marked);
 	http_stream(http_find("/v3/watch"),
 	    "{\"result\":{" HEADER
@@ -68,6 +69,7 @@ a_marked_key_is_not_ahead(void **state)
 	(void)state;
 	marked.value = "\0them";
 	marked.len = 5;
+	marked.mod = 4;
 	join_behind(&marked);
 	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 0);
 }

@@ -70,6 +70,45 @@ after_a_mark_our_key_is_all_that_is_read(void **state)
 	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 0);
 }
 
+/* Somebody's data begins with a NUL. */
+static void
+data_that_looks_like_a_mark_is_none(void **state)
+{
+	struct kv data = marked(6);
+
+	(void)state;
+	join_behind(&them);
+	reported(REPORT_PLACED);
+	follow();
+	data.lease = 0;
+	tell(&data, false);
+	nothing_is_reported();
+	look();
+	assert_true(http_is_out("range_end"));
+	/* As it was when it was put. */
+	data = marked(3);
+	answer_page(6, &data, false);
+	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 1);
+}
+
+/* It does not know of those who had the lock since. */
+static void
+a_look_from_before_the_mark_is_none(void **state)
+{
+	const struct kv mine = (join_behind(&them), own(5, 5, lease)), mark = marked(6);
+
+	(void)state;
+	reported(REPORT_PLACED);
+	follow();
+	look();
+	tell(&mark, false);
+	assert_int_equal(reported(REPORT_VANISHED)->how, VANISH_RELEASED);
+	answer_page(5, &them, false);
+	nothing_is_reported();
+	answer_look(7, &mine);
+	assert_int_equal(reported(REPORT_PLACED)->place.revision, 7);
+}
+
 static void
 after_an_end_without_one_the_queue_is(void **state)
 {
@@ -237,6 +276,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_V3(after_a_mark_our_key_is_all_that_is_read),
+		WITH_V3(data_that_looks_like_a_mark_is_none),
+		WITH_V3(a_look_from_before_the_mark_is_none),
 		WITH_V3(after_an_end_without_one_the_queue_is),
 		WITH_V3(far_behind_two_keys_are_read),
 		WITH_V3(a_mark_that_is_read_ends_the_wait),

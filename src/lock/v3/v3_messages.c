@@ -239,7 +239,7 @@ v3_encode_guarded(const struct v3_names *names, int64_t create_revision, const s
 bool
 v3_kv_released(const struct v3_kv *kv)
 {
-	return kv->value_len > 0 && kv->value[0] == '\0';
+	return kv->value_len > 0 && kv->value[0] == '\0' && kv->lease != 0 && kv->mod_revision > kv->create_revision;
 }
 
 void

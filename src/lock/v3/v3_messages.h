@@ -60,7 +60,8 @@ char *v3_encode_delete(const struct v3_names *names, int64_t create_revision);
 char *
 v3_encode_guarded(const struct v3_names *names, int64_t create_revision, const struct etcdlock_op *ops, size_t count);
 
-/* True where KV's value is the mark of a holder that released the lock, its command being dead. */
+/* True where KV's value is the mark of a holder that released the lock, its command being dead: put over its id, on its
+ * lease. Somebody's data that begins with a NUL is none. */
 bool v3_kv_released(const struct v3_kv *kv);
 
 /* The contenders that an answer shows, oldest create revision first, and of one revision in the order of their names.

@@ -115,8 +115,9 @@ place_behind(struct v3 *v3, const struct v3_kv *ahead, const struct v3_kv *holde
 	v3->ahead_create = ahead->create_revision;
 	v3->ahead_mod = ahead->mod_revision;
 	v3->unsure = false;
-	if (!v3->far)
-		say_stray(v3, holder);
+	/* Without values, some versions of etcd do not tell of leases either. */
+	if (ahead->value_len > 0 || !v3->far)
+		say_stray(v3, v3->far ? ahead : holder);
 	place(v3, v3->far ? NULL : holder);
 }
 
@@ -247,7 +248,7 @@ v3_queue_advance(struct v3 *v3)
 	/* Not cancelled and sent again: that would cost its connection. */
 	if (!v3->look_wanted || call_active(&v3->look))
 		return;
-	v3->look_wanted = false;
+	v3->look_wanted = v3->outdated = false;
 	v3->looking = what_to_read(v3);
 	(void)v3_call(v3, &v3->look, v3->looking == V3_LOOK_OWN ? "/v3/kv/range" : "/v3/kv/txn", encode_look(v3));
 }
@@ -262,6 +263,10 @@ on_answer(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 
 	if (v3->goal == GOAL_NONE)
 		return CALL_DONE;
+	if (v3->outdated) {
+		v3_want_look(v3);
+		return CALL_DONE;
+	}
 	if (verdict->kind == VERDICT_TOO_LONG && v3->looking == V3_LOOK_PAGE && !v3->bare) {
 		v3->bare = true;
 		v3_want_look(v3);

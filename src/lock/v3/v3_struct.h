@@ -109,6 +109,7 @@ struct v3 {
 	char *predecessor;               /* the key ahead of us, or NULL */
 	int64_t ahead_create, ahead_mod; /* its revisions, when the queue was read last */
 	bool look_wanted;
+	bool outdated;        /* what the call LOOK reads is not to be believed */
 	enum v3_look looking; /* what the call LOOK reads */
 	size_t page;          /* how many pages of the queue had no contender in them */
 	int64_t below;        /* where the next page begins */

@@ -138,8 +138,10 @@ on_predecessor_event(struct v3 *v3, const struct v3_event *event)
 
 	v3->unsure = v3->unsure || event->deleted;
 	if (last->key != NULL && v3_kv_released(last)) {
-		/* Only who held the lock marks its key, and ahead of that one there was nobody. */
-		v3->first = true;
+		/* Only who held the lock marks its key, and ahead of that one there was nobody. What was read before
+		 * that says nothing of our key after it. */
+		v3->first = v3->outdated = true;
+		v3_queue_free(&v3->seen);
 		report_vanished(v3, VANISH_RELEASED);
 	} else if (event->deleted)
 		report_vanished(v3, last->key != NULL && last->value_len == 0 ? VANISH_MUTE : VANISH_UNKNOWN);
