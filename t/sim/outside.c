@@ -97,7 +97,7 @@ outside_delete(struct fault *fault)
 static json_t *
 put_of_data(const struct fault *fault, int number)
 {
-	char *name = str_printf("%s" DATA "%d.%d", fault->slot->key, (int)(fault->number % 1000), number);
+	char *name = str_printf("%s" DATA "%d.%d", fault->slot->key, (int)(fault->number % 8), number);
 	char *name64 = name == NULL ? NULL : base64_encode(name, strlen(name));
 	json_t *put = json_pack("{s{ss ss}}", "request_put", "key", name64, "value", "ZGF0YQ==");
 
