@@ -41,6 +41,10 @@ for my $endpoint ("https://127.0.0.1:$port", "https://etcd.example:$port") {
     like $run->{stdout}, qr/^etcdlocker /, 'has run';
 }
 is inside(['-e', $etcd->{endpoint}, @tls, @job], env => { SSL_CERT_FILE => '/ca.crt' })->{code}, 0, 'SSL_CERT_FILE';
+make_path("$root/authorities");
+copy("$ca.crt", "$root/authorities/ca.pem") or die;
+run(['openssl', 'rehash', "$root/authorities"]);
+is inside(['-e', $etcd->{endpoint}, @tls, @job], env => { SSL_CERT_DIR => '/authorities', SSL_CERT_FILE => '' })->{code}, 0, 'SSL_CERT_DIR, where there is no bundle';
 like inside(['-e', $etcd->{endpoint}, @tls, @job])->{stderr}, qr/certificate|CA|issuer/, 'an image without authorities: said';
 copy("$ca.crt", "$root/etc/ssl/cert.pem") or die;
 my $run = inside(['-e', $etcd->{endpoint}, @tls, @job]);

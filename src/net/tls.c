@@ -208,12 +208,13 @@ apply_memory(const struct tls_user *user, CURL *easy)
 static CURLcode
 apply_authorities(const struct tls_user *user, CURL *easy)
 {
-	CURLcode code = CURLE_OK;
+	CURLcode code;
 
 	if (user->authorities == NULL && user->directory == NULL)
 		return CURLE_OK;
-	if (user->authorities != NULL)
-		code = set_file(user, easy, CURLOPT_CAINFO, user->authorities);
+	/* Libcurl's own file need not be there where a directory is named. */
+	code = user->authorities != NULL ? set_file(user, easy, CURLOPT_CAINFO, user->authorities)
+					 : curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 	/* Libcurl has the system's in mind where it is told none. */
 	if (code == CURLE_OK && !user->everywhere)
 		code = curl_easy_setopt(easy, CURLOPT_CAPATH, user->directory);

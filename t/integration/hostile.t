@@ -51,7 +51,7 @@ refused('no /v3', fake_server(sub { json("404 page not found\n", '404 Not Found'
 refused('not HTTP', fake_server(sub { "SSH-2.0-OpenSSH_9.2\r\n" }), qr/HTTP|weird|Unsupported/i);
 refused('no answer at all', fake_server(sub { '' }), qr/Empty reply|empty/i);
 refused('a redirect', fake_server(sub { "HTTP/1.1 302 Found\r\nLocation: http://$real/v3\r\nContent-Length: 0\r\n\r\n" }), qr/HTTP status 302/);
-refused('truncated', fake_server(sub { "HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n{\"header\":" }), qr/transfer closed|bytes remaining/);
+refused('truncated', fake_server(sub { "HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n{\"header\":" }), qr/transfer closed|bytes remaining|bytes missing/);
 refused('a leader that is not there', fake_server(sub { json('{"message":"etcdserver: no leader","code":14}', '503 x') }), qr/no leader/);
 refused('refused', fake_server(sub { json('{"message":"etcdserver: permission denied","code":7}', '403 x') }), qr/permission denied/);
 refused('control characters', fake_server(sub { json('{"message":"\u001b[2Jgone\u0007","code":7}', '403 x') }), qr/\?\[2Jgone\?/);
