@@ -121,20 +121,17 @@ place_behind(struct v3 *v3, const struct v3_kv *ahead, const struct v3_kv *holde
 	place(v3, v3->far ? NULL : holder);
 }
 
-/* The next page, where this one has nobody, and is not the last. True where there is none to read. */
-static bool
-is_last_page(struct v3 *v3)
+/* This page has nobody, and is not the last. */
+static void
+want_next_page(struct v3 *v3)
 {
 	const struct v3_queue *queue = &v3->seen;
 
-	if (!queue->more)
-		return true;
 	/* Keys of one revision that fill the largest page are one transaction's, which is no contender's. */
 	v3->below = queue->lowest - (v3->page + 1 >= PAGES && queue->lowest == v3->below ? 1 : 0);
 	v3->page++;
 	v3->unsure = true;
 	v3_want_look(v3);
-	return false;
 }
 
 static void
@@ -151,8 +148,10 @@ read_page(struct v3 *v3, const struct v3_kv *own)
 			holder = kv;
 		count++;
 	}
-	if (ahead == NULL && !is_last_page(v3))
+	if (ahead == NULL && v3->seen.more) {
+		want_next_page(v3);
 		return;
+	}
 	/* Of a page without values not even the ids are known. */
 	v3->far = v3->seen.more || v3->bare || v3->page > 0;
 	v3->crowded = v3->crowded || v3->seen.more;
@@ -181,14 +180,13 @@ read_pair(struct v3 *v3)
 	}
 }
 
-void
-v3_queue_place(struct v3 *v3)
+static void
+read_seen(struct v3 *v3)
 {
 	const struct v3_kv *own = v3_queue_own(v3);
 
 	if (v3_is_stale(v3, v3->seen.revision)) {
 		v3_want_look(v3);
-		v3_queue_free(&v3->seen);
 		return;
 	}
 	if (own != NULL && v3->create_revision == 0) {
@@ -197,7 +195,6 @@ v3_queue_place(struct v3 *v3)
 	}
 	if (own == NULL || !v3_is_ours(v3, own)) {
 		v3_lost_key(v3, own);
-		v3_queue_free(&v3->seen);
 		return;
 	}
 	note_lease(v3, own);
@@ -209,6 +206,12 @@ v3_queue_place(struct v3 *v3)
 		read_pair(v3);
 	else
 		v3_want_look(v3); /* a join that had worked before, and has no page */
+}
+
+void
+v3_queue_place(struct v3 *v3)
+{
+	read_seen(v3);
 	v3_queue_free(&v3->seen);
 }
 

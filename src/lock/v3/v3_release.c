@@ -106,9 +106,6 @@ on_departed(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	/* Where the guard failed the key is gone already. */
 	if (marking && verdict->answer != NULL && v3_decode_mark(verdict->answer, &count) != NULL)
 		count = 0;
-	/* Where so many waited with us, some do behind us. */
-	if (marking && v3->crowded)
-		count = 2;
 	/* Marked or deleted, or the key was gone already. */
 	if (leaving && verdict->kind == VERDICT_OK)
 		v3_report(v3, (struct report){ .kind = REPORT_GIVEN });
@@ -117,7 +114,8 @@ on_departed(void *arg, const struct verdict *verdict, char text[CALL_TEXT])
 	else
 		v3->overwritten = false;
 	v3->parting = V3_PARTING_NONE;
-	if (leaving && count > 1)
+	/* Where so many waited with us, some do behind us. */
+	if (leaving && (count > 1 || (marking && v3->crowded)))
 		timer_arm(v3->session->loop, &v3->step_aside, clock_now() + STEP_ASIDE);
 	return CALL_DONE;
 }
