@@ -34,7 +34,7 @@ who_is_ahead_is_watched(void **state)
 {
 	const struct report *report;
 	char before[256];
-	struct kv marked = them;
+	const struct kv mark = marked(4);
 
 	(void)state;
 	join_behind(&them);
@@ -42,17 +42,10 @@ who_is_ahead_is_watched(void **state)
 	assert_int_equal(report->place.ahead, 1);
 	assert_string_equal(report->place.holder, "them");
 	assert_string_equal(report->place.holder_key, "/l/aa");
-	v3->follow(protocol);
-	fake_loop_run();
-	http_stream(http_find("/v3/watch"),
-	    "{\"result\":{" HEADER ",\"created\":true}}{\"result\":{" HEADER ",\"created\":true,\"watch_id\":\"1\"}}",
-	    5, 5);
+	follow();
 	nothing_is_reported();
 	/* Its key goes, and had the released mark. */
-	marked.value = "\0them";
-	marked.len = 5;
-	marked.mod = 4;
-	print_kv(before, sizeof(before), &marked);
+	print_kv(before, sizeof(before), &mark);
 	http_stream(http_find("/v3/watch"),
 	    "{\"result\":{" HEADER
 	    ",\"watch_id\":\"1\",\"events\":[{\"type\":\"DELETE\",\"kv\":{\"key\":\"L2wvYWE=\",\"mod_revision\":\"6\"},"
@@ -64,13 +57,10 @@ who_is_ahead_is_watched(void **state)
 static void
 a_marked_key_is_not_ahead(void **state)
 {
-	struct kv marked = them;
+	const struct kv mark = marked(4);
 
 	(void)state;
-	marked.value = "\0them";
-	marked.len = 5;
-	marked.mod = 4;
-	join_behind(&marked);
+	join_behind(&mark);
 	assert_int_equal(reported(REPORT_PLACED)->place.ahead, 0);
 }
 
@@ -176,13 +166,7 @@ a_release_marks_and_revokes(void **state)
 	assert_non_null(strstr(http_body(http_find("/v3/kv/txn")), "\"value\":\"AG1l\""));
 	http_answer(http_find("/v3/kv/txn"), 200,
 	    "{" HEADER ",\"succeeded\":true,\"responses\":[{},{\"response_range\":{\"count\":\"2\"}}]}", 6);
-	reported(REPORT_GIVEN);
-	/* Who takes over looks first. */
-	assert_int_equal(http_out(), 0);
-	fake_loop_advance(10 * NSEC_PER_MSEC);
-	http_answer(http_find("revoke"), 200, "{" HEADER "}", 7);
-	reported(REPORT_GIVEN);
-	reported(REPORT_RELEASED);
+	step_aside_and_leave(7);
 	assert_null(v3->owner_key(protocol));
 	assert_int_equal(http_out(), 0);
 }

@@ -57,6 +57,17 @@ answer_grant(int revision)
 	answer_grant_of(revision, 60);
 }
 
+void
+begin_join(void)
+{
+	next_generation();
+	v3->join(protocol);
+	fake_loop_run();
+	answer_grant(4);
+	snprintf(key, sizeof(key), "/l/%" PRIx64, (uint64_t)lease);
+	reported(REPORT_GRANTED);
+}
+
 /* Our key is put at revision 5, behind AHEAD where that is not NULL, and behind MORE. */
 static void
 join(const struct kv *ahead, bool more)
@@ -64,12 +75,7 @@ join(const struct kv *ahead, bool more)
 	char mine[256], theirs[256] = "";
 	struct kv kv;
 
-	next_generation();
-	v3->join(protocol);
-	fake_loop_run();
-	answer_grant(4);
-	snprintf(key, sizeof(key), "/l/%" PRIx64, (uint64_t)lease);
-	reported(REPORT_GRANTED);
+	begin_join();
 	kv = own(5, 5, lease);
 	print_kv(mine, sizeof(mine), &kv);
 	if (ahead != NULL)
@@ -90,6 +96,39 @@ void
 join_far_behind(const struct kv *ahead)
 {
 	join(ahead, true);
+}
+
+void
+follow(void)
+{
+	v3->follow(protocol);
+	fake_loop_run();
+	http_stream(http_find("/v3/watch"),
+	    "{\"result\":{" HEADER ",\"created\":true}}{\"result\":{" HEADER ",\"created\":true,\"watch_id\":\"1\"}}",
+	    5, 5);
+}
+
+struct kv
+marked(int mod)
+{
+	struct kv kv = them;
+
+	kv.value = "\0them";
+	kv.len = 5;
+	kv.mod = mod;
+	return kv;
+}
+
+void
+step_aside_and_leave(int revision)
+{
+	reported(REPORT_GIVEN);
+	/* Who takes over looks first. */
+	assert_int_equal(http_out(), 0);
+	fake_loop_advance(10 * NSEC_PER_MSEC);
+	http_answer(http_find("revoke"), 200, "{" HEADER "}", revision);
+	reported(REPORT_GIVEN);
+	reported(REPORT_RELEASED);
 }
 
 void

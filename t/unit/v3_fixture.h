@@ -37,11 +37,23 @@ struct kv own(int create, int mod, int64_t on);
 void answer_grant(int revision);
 void answer_grant_of(int revision, int ttl_s);
 
+/* A join has its lease, and asks for its place. */
+void begin_join(void);
+
 /* Our key is put at revision 5, behind AHEAD where that is not NULL. */
 void join_behind(const struct kv *ahead);
 
 /* Likewise, and behind more than were read. */
 void join_far_behind(const struct kv *ahead);
+
+/* The watches on our key and on the one ahead of us are confirmed. */
+void follow(void);
+
+/* THEM, with the released mark. */
+struct kv marked(int mod);
+
+/* The released mark was answered: what comes until nothing of ours is left. REVISION is the revocation's. */
+void step_aside_and_leave(int revision);
 
 /* The lock is ours. */
 void hold(void);

@@ -3,8 +3,6 @@
 
 #include "lock/v3/v3_struct.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* The one ahead of us, as etcd tells of it at revision 6: BEFORE, and with DELETED gone. */
@@ -21,31 +19,10 @@ tell(const struct kv *kv, bool deleted)
 }
 
 static void
-follow(void)
-{
-	v3->follow(protocol);
-	fake_loop_run();
-	http_stream(http_find("/v3/watch"),
-	    "{\"result\":{" HEADER ",\"created\":true}}{\"result\":{" HEADER ",\"created\":true,\"watch_id\":\"1\"}}",
-	    5, 5);
-}
-
-static void
 look(void)
 {
 	v3->look(protocol);
 	fake_loop_run();
-}
-
-static struct kv
-marked(int mod)
-{
-	struct kv kv = them;
-
-	kv.value = "\0them";
-	kv.len = 5;
-	kv.mod = mod;
-	return kv;
 }
 
 /* Who marks its key has held the lock, and ahead of that one there was nobody. */
@@ -197,13 +174,7 @@ who_was_one_of_many_does_not_count_them(void **state)
 	fake_loop_run();
 	assert_false(http_is_out("count_only"));
 	http_answer(http_find("/v3/kv/txn"), 200, "{" HEADER ",\"succeeded\":true,\"responses\":[{}]}", 8);
-	reported(REPORT_GIVEN);
-	/* Who takes over looks first. */
-	assert_int_equal(http_out(), 0);
-	fake_loop_advance(10 * NSEC_PER_MSEC);
-	http_answer(http_find("revoke"), 200, "{" HEADER "}", 9);
-	reported(REPORT_GIVEN);
-	reported(REPORT_RELEASED);
+	step_aside_and_leave(9);
 }
 
 /* Keys of nobody's fill the first pages: who is ahead of us is behind them. */
@@ -252,12 +223,7 @@ a_join_that_had_worked_is_no_place(void **state)
 	char text[256];
 
 	(void)state;
-	next_generation();
-	v3->join(protocol);
-	fake_loop_run();
-	answer_grant(4);
-	snprintf(key, sizeof(key), "/l/%" PRIx64, (uint64_t)lease);
-	reported(REPORT_GRANTED);
+	begin_join();
 	http_answer_too_long(http_find("/v3/kv/txn"));
 	reported(REPORT_TROUBLE);
 	fake_loop_advance(100 * NSEC_PER_MSEC);
